@@ -1,0 +1,587 @@
+import type { Node } from "libpg-query"
+import { SelectoError } from "../errors.ts"
+import { deparseSqlSync } from "./deparse.ts"
+import { type Expression, walkExpression } from "./expression.ts"
+import { namesOf, type ReadContext, readExpression, readSort, readWindow } from "./expression-reader.ts"
+import { readFrom } from "./from-reader.ts"
+import { findQualifier, type Scope, type VisibleCte } from "./scope.ts"
+import type {
+  FromItem,
+  FunctionUse,
+  Grouping,
+  JoinType,
+  Locking,
+  OutputExpression,
+  QueryBlock,
+  ShapeRelation,
+  WriteClause,
+} from "./shape.ts"
+
+export type Of<K extends string> = Extract<Node, Record<K, unknown>> extends Record<K, infer T> ? T : never
+
+/** A block while it is being read. Conditions and joins are added when the whole statement is known. */
+export type DraftBlock = { -readonly [K in keyof QueryBlock]: QueryBlock[K] }
+export type DraftRelation = { -readonly [K in keyof ShapeRelation]: ShapeRelation[K] }
+
+/** The growing lists of one statement. */
+export interface Draft {
+  readonly relations: DraftRelation[]
+  readonly blocks: DraftBlock[]
+  readonly writes: number[]
+  readonly functions: Map<string, FunctionUse>
+  readonly parameters: Map<number, string | null>
+  /** SQL of a view to read in place of its name; null: it is read as a table. */
+  readonly viewText: (schema: string | null, name: string) => string | null
+}
+
+const noCtes: ReadonlyMap<string, VisibleCte> = new Map()
+
+/** Reads a statement that has blocks (SELECT, VALUES, INSERT, UPDATE, DELETE, MERGE); returns its block's number. */
+export function readQuery(
+  draft: Draft,
+  node: Node,
+  role: QueryBlock["role"],
+  parent: Scope | null,
+  cte: QueryBlock["cte"] = null,
+): number {
+  if ("SelectStmt" in node) return readSelect(draft, node.SelectStmt, role, parent, cte)
+  if ("InsertStmt" in node) return readInsert(draft, node.InsertStmt, role, parent, cte)
+  if ("UpdateStmt" in node) return readUpdate(draft, node.UpdateStmt, role, parent, cte)
+  if ("DeleteStmt" in node) return readDelete(draft, node.DeleteStmt, role, parent, cte)
+  if ("MergeStmt" in node) return readMerge(draft, node.MergeStmt, role, parent, cte)
+  throw new SelectoError("E_UNSUPPORTED_INPUT", `A ${Object.keys(node)[0] ?? "statement"} has no query block.`)
+}
+
+function newBlock(
+  draft: Draft,
+  role: QueryBlock["role"],
+  kind: QueryBlock["kind"],
+  parent: Scope | null,
+  cte: QueryBlock["cte"],
+): DraftBlock {
+  const block: DraftBlock = {
+    ordinal: draft.blocks.length,
+    parent: parent?.block ?? null,
+    role,
+    kind,
+    cte,
+    relations: [],
+    from: [],
+    where: null,
+    conditions: [],
+    joins: [],
+    grouping: null,
+    having: null,
+    distinct: null,
+    windows: [],
+    order: [],
+    limit: null,
+    offset: null,
+    withTies: false,
+    output: [],
+    aggregates: [],
+    windowCalls: [],
+    locking: [],
+    setOperation: null,
+    valuesRows: null,
+    write: null,
+    correlated: [],
+  }
+  draft.blocks.push(block)
+  return block
+}
+
+/** The scope of a block: its WITH list read (each CTE sees those before it; recursive ones themselves), its relations still to come. */
+function openScope(draft: Draft, block: DraftBlock, parent: Scope | null, withClause: Of<"WithClause"> | undefined): Scope {
+  const inherited = parent?.ctes ?? noCtes
+  if (withClause === undefined) return { block: block.ordinal, relations: [], parent, ctes: inherited }
+  const ctes = new Map(inherited)
+  const outer: Scope = { block: block.ordinal, relations: [], parent, ctes }
+  for (const node of withClause.ctes ?? []) {
+    if (!("CommonTableExpr" in node)) continue
+    const { ctename: name = "", ctequery, ctematerialized, aliascolnames } = node.CommonTableExpr
+    const columns = namesOf(aliascolnames)
+    const recursive = withClause.recursive ?? false
+    const materialized =
+      ctematerialized === "CTEMaterializeAlways" ? true : ctematerialized === "CTEMaterializeNever" ? false : null
+    // Under WITH RECURSIVE a CTE sees itself; its block is the next to be made.
+    if (recursive) ctes.set(name, { block: draft.blocks.length, columns })
+    const ordinal = readQuery(draft, ctequery!, "cte", { ...outer, ctes: new Map(ctes) }, { name, recursive, materialized })
+    ctes.set(name, { block: ordinal, columns })
+  }
+  return outer
+}
+
+/** The reading context of a scope. */
+export function contextOf(draft: Draft, scope: Scope): ReadContext {
+  return {
+    scope,
+    subquery: (node, role, within) => readQuery(draft, node, role, within),
+    note: (expression, cast) => {
+      if (expression.kind === "call") {
+        draft.functions.set(`${expression.schema ?? ""}.${expression.name}`, { schema: expression.schema, name: expression.name })
+      } else if (cast !== null || !draft.parameters.has(expression.number)) draft.parameters.set(expression.number, cast)
+    },
+  }
+}
+
+function readSelect(
+  draft: Draft,
+  select: Of<"SelectStmt">,
+  role: QueryBlock["role"],
+  parent: Scope | null,
+  cte: QueryBlock["cte"],
+): number {
+  const setOperation = select.op !== undefined && select.op !== "SETOP_NONE"
+  const kind = setOperation ? "set" : select.valuesLists !== undefined ? "values" : "select"
+  const block = newBlock(draft, role, kind, parent, cte)
+  const scope = openScope(draft, block, parent, select.withClause)
+  const context = contextOf(draft, scope)
+  const read = (node: Node): Expression => readExpression(node, context)
+  if (setOperation) {
+    const arms = armsOf(select).map((arm) => readSelect(draft, arm, "arm", scope, null))
+    const operator = select.op === "SETOP_UNION" ? "union" : select.op === "SETOP_INTERSECT" ? "intersect" : "except"
+    block.setOperation = { operator, all: select.all ?? false, arms }
+    block.output = draft.blocks[arms[0]!]!.output
+    // ORDER BY of a set operation names output columns only.
+    block.order = readSort(select.sortClause, context).map((key) => onOutput(key, block.output))
+  } else if (kind === "values") {
+    const rows = select.valuesLists!
+    block.valuesRows = rows.length
+    const first = rows[0]
+    const items = first !== undefined && "List" in first ? (first.List.items ?? []) : []
+    block.output = items.map((item, at) => ({ name: `column${at + 1}`, expression: read(item) }))
+    // Later rows may hold subqueries; constants of bulk inserts are not kept.
+    for (const row of rows.slice(1))
+      if ("List" in row) for (const item of row.List.items ?? []) if (!("A_Const" in item) && !("ParamRef" in item)) read(item)
+    block.order = readSort(select.sortClause, context).map((key) => onOutput(key, block.output))
+  } else {
+    block.from = readFromList(draft, block, scope, select.fromClause)
+    block.where = select.whereClause === undefined ? null : read(select.whereClause)
+    block.output = readOutput(select.targetList, context)
+    block.grouping = readGrouping(select, block.output, context)
+    block.having = select.havingClause === undefined ? null : read(select.havingClause)
+    block.windows = (select.windowClause ?? []).flatMap((node) =>
+      "WindowDef" in node
+        ? [
+            {
+              ...readWindow({ ...node.WindowDef, name: node.WindowDef.refname! }, context),
+              name: node.WindowDef.refname ?? null,
+              as: node.WindowDef.name ?? "",
+            },
+          ]
+        : [],
+    )
+    block.order = readSort(select.sortClause, context).map((key) => onOutput(key, block.output))
+    const distinct = select.distinctClause
+    // A plain DISTINCT is a list with one empty node.
+    if (distinct !== undefined) {
+      const on = distinct.filter((node) => Object.keys(node).length > 0)
+      block.distinct = on.length === 0 ? "all" : on.map((node) => onOutput({ expression: read(node) }, block.output).expression)
+    }
+    collectCalls(block)
+  }
+  block.limit = select.limitCount === undefined ? null : nullIsNone(read(select.limitCount))
+  block.offset = select.limitOffset === undefined ? null : nullIsNone(read(select.limitOffset))
+  block.withTies = select.limitOption === "LIMIT_OPTION_WITH_TIES"
+  block.locking = (select.lockingClause ?? []).flatMap((node) =>
+    "LockingClause" in node ? [readLocking(node.LockingClause)] : [],
+  )
+  return block.ordinal
+}
+
+/** LIMIT ALL reads as LIMIT NULL. */
+function nullIsNone(expression: Expression): Expression | null {
+  return expression.kind === "constant" && expression.type === "null" ? null : expression
+}
+
+/** The arms of a chain of one operator, left to right; another operator, or an arm with its own ORDER BY, stays an arm. */
+function armsOf(select: Of<"SelectStmt">): Of<"SelectStmt">[] {
+  const arms: Of<"SelectStmt">[] = []
+  let at = select
+  while (true) {
+    arms.push(at.rarg!)
+    const left: Of<"SelectStmt"> = at.larg!
+    const plain =
+      left.sortClause === undefined &&
+      left.limitCount === undefined &&
+      left.limitOffset === undefined &&
+      left.withClause === undefined
+    if (left.op !== select.op || (left.all ?? false) !== (select.all ?? false) || !plain) {
+      arms.push(left)
+      return arms.reverse()
+    }
+    at = left
+  }
+}
+
+function readFromList(draft: Draft, block: DraftBlock, scope: Scope, list: readonly Node[] | undefined): FromItem[] {
+  return (list ?? []).map((node) => readFrom(draft, block, scope, node, null))
+}
+
+function readOutput(list: readonly Node[] | undefined, context: ReadContext): OutputExpression[] {
+  return (list ?? []).flatMap((node) => {
+    if (!("ResTarget" in node) || node.ResTarget.val === undefined) return []
+    const expression = readExpression(node.ResTarget.val, context)
+    return [{ name: node.ResTarget.name ?? outputName(expression), expression }]
+  })
+}
+
+/** The name that PostgreSQL gives an output column without AS (FigureColname); null for `*`. */
+export function outputName(expression: Expression): string | null {
+  switch (expression.kind) {
+    case "column":
+    case "call":
+    case "field":
+      return expression.name
+    case "star":
+      return null
+    case "cast": {
+      const inner = outputName(expression.operand)
+      return inner === "?column?" || inner === null ? castName(expression.type) : inner
+    }
+    case "subscript":
+    case "collate":
+      return outputName(expression.operand)
+    case "choice":
+    case "array":
+    case "row":
+      return expression.kind === "choice" ? expression.name : expression.kind
+    case "nullif":
+    case "grouping":
+    case "case":
+      return expression.kind
+    case "value":
+      return expression.name.replace(/\(.*/, "")
+    case "sublink":
+      return expression.link === "exists" || expression.link === "array" ? expression.link : "?column?"
+    default:
+      return "?column?"
+  }
+}
+
+const internalTypes: Readonly<Record<string, string>> = {
+  smallint: "int2",
+  integer: "int4",
+  bigint: "int8",
+  real: "float4",
+  "double precision": "float8",
+  boolean: "bool",
+  "character varying": "varchar",
+  "timestamp with time zone": "timestamptz",
+  "timestamp without time zone": "timestamp",
+  "time with time zone": "timetz",
+  "time without time zone": "time",
+}
+
+function castName(type: string): string {
+  const bare = type.replace(/\[\]|\(.*?\)/g, "")
+  return internalTypes[bare] ?? bare.split(".").at(-1)!.replaceAll('"', "")
+}
+
+/** A key that is an output position or an output column's name stands for that column's expression. */
+function onOutput<K extends { readonly expression: Expression }>(key: K, output: readonly OutputExpression[]): K {
+  const { expression } = key
+  if (expression.kind === "constant" && expression.type === "integer") {
+    const target = output[Number(expression.value) - 1]
+    // Positions count expanded columns, so a star before it makes the position unknown.
+    const starBefore = output.slice(0, Number(expression.value)).some((entry) => entry.name === null)
+    return target === undefined || starBefore ? key : { ...key, expression: target.expression }
+  }
+  if (expression.kind !== "column" || expression.qualifier !== null) return key
+  const named = output.find((entry) => entry.name === expression.name)
+  return named === undefined ? key : { ...key, expression: named.expression }
+}
+
+function readGrouping(select: Of<"SelectStmt">, output: readonly OutputExpression[], context: ReadContext): Grouping | null {
+  const clause = select.groupClause
+  if (clause === undefined) return null
+  const keys: Expression[] = []
+  const keyOf = (node: Node): number => {
+    const expression = onGroupOutput(readExpression(node, context), output, context)
+    const text = JSON.stringify(expression)
+    const known = keys.findIndex((key) => JSON.stringify(key) === text)
+    if (known >= 0) return known
+    keys.push(expression)
+    return keys.length - 1
+  }
+  const lists = clause.map((node) => groupingSets(node, keyOf))
+  const plain = clause.every((node) => !("GroupingSet" in node))
+  const sets = plain
+    ? null
+    : lists.reduce<number[][]>(
+        (product, list) => product.flatMap((left) => list.map((right) => [...new Set([...left, ...right])])),
+        [[]],
+      )
+  return { keys, sets, distinct: select.groupDistinct ?? false }
+}
+
+/** GROUP BY prefers input columns: a name stands for an output expression only where no relation can have such a column. */
+function onGroupOutput(expression: Expression, output: readonly OutputExpression[], context: ReadContext): Expression {
+  if (expression.kind !== "column") return onOutput({ expression }, output).expression
+  const named = output.find((entry) => entry.name === expression.name)
+  if (expression.qualifier !== null || named === undefined) return expression
+  const sameColumn = named.expression.kind === "column" && named.expression.name === expression.name
+  return sameColumn || context.scope.relations.length === 0 || named.expression.kind !== "column" ? named.expression : expression
+}
+
+/** Grouping sets that a GROUP BY entry stands for, as lists of key numbers. At most 4096, as in PostgreSQL. */
+function groupingSets(node: Node, keyOf: (node: Node) => number): number[][] {
+  if (!("GroupingSet" in node)) {
+    return [[keyOf(node)]]
+  }
+  const content = node.GroupingSet.content ?? []
+  const units = (): number[][] =>
+    content.map((part) => ("RowExpr" in part ? (part.RowExpr.args ?? []).map(keyOf) : [keyOf(part)]))
+  switch (node.GroupingSet.kind) {
+    case "GROUPING_SET_ROLLUP": {
+      const parts = units()
+      return Array.from({ length: parts.length + 1 }, (_, at) => parts.slice(0, parts.length - at).flat())
+    }
+    case "GROUPING_SET_CUBE": {
+      const parts = units()
+      if (parts.length > 12)
+        throw new SelectoError("E_SQL_TOO_COMPLEX", "A CUBE of more than 12 elements is more than PostgreSQL accepts.")
+      return Array.from({ length: 2 ** parts.length }, (_, mask) =>
+        parts.filter((_part, at) => (mask & (1 << (parts.length - 1 - at))) === 0).flat(),
+      )
+    }
+    case "GROUPING_SET_SETS":
+      return content.flatMap((part) => ("RowExpr" in part ? [(part.RowExpr.args ?? []).map(keyOf)] : groupingSets(part, keyOf)))
+    case "GROUPING_SET_EMPTY":
+      return [[]]
+    default:
+      return [content.map(keyOf)]
+  }
+}
+
+const strengths: Readonly<Record<string, Locking["strength"]>> = {
+  LCS_FORUPDATE: "update",
+  LCS_FORNOKEYUPDATE: "no key update",
+  LCS_FORSHARE: "share",
+  LCS_FORKEYSHARE: "key share",
+}
+
+function readLocking(node: Of<"LockingClause">): Locking {
+  return {
+    strength: strengths[node.strength ?? ""] ?? "update",
+    of: (node.lockedRels ?? []).flatMap((relation) => ("RangeVar" in relation ? [relation.RangeVar.relname ?? ""] : [])),
+    wait: node.waitPolicy === "LockWaitSkip" ? "skip locked" : node.waitPolicy === "LockWaitError" ? "nowait" : "block",
+  }
+}
+
+/** Aggregates of the SQL standard and PostgreSQL's own; a user's aggregate is seen by FILTER, DISTINCT, ORDER BY or `*` in its call. */
+const aggregateNames: ReadonlySet<string> = new Set(
+  (
+    "any_value array_agg avg bit_and bit_or bit_xor bool_and bool_or corr count covar_pop covar_samp every grouping json_agg json_agg_strict " +
+    "json_object_agg json_object_agg_strict json_object_agg_unique json_object_agg_unique_strict jsonb_agg jsonb_agg_strict jsonb_object_agg " +
+    "jsonb_object_agg_strict jsonb_object_agg_unique jsonb_object_agg_unique_strict max min mode percentile_cont percentile_disc range_agg " +
+    "range_intersect_agg regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy stddev stddev_pop " +
+    "stddev_samp string_agg sum var_pop var_samp variance xmlagg"
+  ).split(" "),
+)
+
+/** True for a call that aggregates over the rows of its block. */
+export function isAggregate(expression: Expression): boolean {
+  if (expression.kind !== "call" || expression.over !== null) return false
+  return (
+    aggregateNames.has(expression.name) ||
+    expression.star ||
+    expression.distinct ||
+    expression.withinGroup ||
+    expression.filter !== null ||
+    expression.order.length > 0
+  )
+}
+
+function collectCalls(block: DraftBlock): void {
+  const aggregates: Expression[] = []
+  const windowCalls: Expression[] = []
+  const visit = (expression: Expression | null): void => {
+    if (expression === null) return
+    walkExpression(expression, (inner) => {
+      if (inner.kind !== "call") return
+      if (inner.over !== null) windowCalls.push(inner)
+      else if (isAggregate(inner)) aggregates.push(inner)
+    })
+  }
+  for (const { expression } of block.output) visit(expression)
+  visit(block.having)
+  for (const key of block.order) if (!block.output.some((entry) => entry.expression === key.expression)) visit(key.expression)
+  block.aggregates = aggregates
+  block.windowCalls = windowCalls
+}
+
+function target(draft: Draft, block: DraftBlock, scope: Scope, node: Of<"RangeVar">): DraftRelation {
+  readFrom(draft, block, scope, { RangeVar: node }, null, "target")
+  const relation = draft.relations.at(-1)!
+  draft.writes.push(relation.ordinal)
+  return relation
+}
+
+function assignmentsOf(list: readonly Node[] | undefined, context: ReadContext): WriteClause["assignments"] {
+  return (list ?? []).flatMap((node) => {
+    if (!("ResTarget" in node)) return []
+    const value = node.ResTarget.val
+    const column = node.ResTarget.name ?? ""
+    if (value === undefined) return []
+    if ("MultiAssignRef" in value) {
+      const source = value.MultiAssignRef.source!
+      // (a, b) = (x, y): each column its own expression; (a, b) = (SELECT …): the subquery is read once, for the first.
+      if ("RowExpr" in source)
+        return [{ column, expression: readExpression(source.RowExpr.args![(value.MultiAssignRef.colno ?? 1) - 1]!, context) }]
+      if ((value.MultiAssignRef.colno ?? 1) > 1) return [{ column, expression: { kind: "default" as const } }]
+      return [{ column, expression: readExpression(source, context) }]
+    }
+    return [{ column, expression: readExpression(value, context) }]
+  })
+}
+
+/** RETURNING may name the target's rows `old` and `new` (PostgreSQL 18). */
+function returningScope(draft: Draft, scope: Scope, relation: DraftRelation): ReadContext {
+  for (const alias of ["old", "new"]) if (findQualifier(scope, null, alias) === null) scope.relations.push({ ...relation, alias })
+  return contextOf(draft, scope)
+}
+
+function returning(clause: Of<"ReturningClause"> | undefined, context: ReadContext): OutputExpression[] {
+  return readOutput(clause?.exprs, context)
+}
+
+function readInsert(
+  draft: Draft,
+  insert: Of<"InsertStmt">,
+  role: QueryBlock["role"],
+  parent: Scope | null,
+  cte: QueryBlock["cte"],
+): number {
+  const block = newBlock(draft, role, "insert", parent, cte)
+  const scope = openScope(draft, block, parent, insert.withClause)
+  const columns = (insert.cols ?? []).flatMap((node) => ("ResTarget" in node ? [node.ResTarget.name ?? ""] : []))
+  // The source does not see the target.
+  const source = insert.selectStmt === undefined ? null : readQuery(draft, insert.selectStmt, "insert", scope)
+  const relation = target(draft, block, scope, insert.relation!)
+  scope.relations.push({ ...relation, alias: "excluded" })
+  const context = returningScope(draft, scope, relation)
+  const clause = insert.onConflictClause
+  const update = clause?.action === "ONCONFLICT_UPDATE"
+  block.write = {
+    target: relation.ordinal,
+    columns,
+    assignments: assignmentsOf(clause?.targetList, context),
+    source,
+    conflict:
+      clause === undefined
+        ? null
+        : { action: update ? "update" : "nothing", columns: inferred(clause.infer), constraint: clause.infer?.conname ?? null },
+    actions: [],
+  }
+  block.where = clause?.whereClause === undefined ? null : readExpression(clause.whereClause, context)
+  block.output = returning(insert.returningClause, context)
+  return block.ordinal
+}
+
+function inferred(clause: Of<"InferClause"> | undefined): string[] {
+  return (clause?.indexElems ?? []).flatMap((node) => {
+    if (!("IndexElem" in node)) return []
+    return [node.IndexElem.name ?? (node.IndexElem.expr === undefined ? "" : deparseSqlSync(node.IndexElem.expr))]
+  })
+}
+
+function readUpdate(
+  draft: Draft,
+  update: Of<"UpdateStmt">,
+  role: QueryBlock["role"],
+  parent: Scope | null,
+  cte: QueryBlock["cte"],
+): number {
+  const block = newBlock(draft, role, "update", parent, cte)
+  const scope = openScope(draft, block, parent, update.withClause)
+  const relation = target(draft, block, scope, update.relation!)
+  block.from = [{ kind: "relation", relation: relation.ordinal }, ...readFromList(draft, block, scope, update.fromClause)]
+  const context = contextOf(draft, scope)
+  block.where = update.whereClause === undefined ? null : readExpression(update.whereClause, context)
+  const assignments = assignmentsOf(update.targetList, context)
+  returningScope(draft, scope, relation)
+  block.write = {
+    target: relation.ordinal,
+    columns: assignments.map(({ column }) => column),
+    assignments,
+    source: null,
+    conflict: null,
+    actions: [],
+  }
+  block.output = returning(update.returningClause, context)
+  return block.ordinal
+}
+
+function readDelete(
+  draft: Draft,
+  statement: Of<"DeleteStmt">,
+  role: QueryBlock["role"],
+  parent: Scope | null,
+  cte: QueryBlock["cte"],
+): number {
+  const block = newBlock(draft, role, "delete", parent, cte)
+  const scope = openScope(draft, block, parent, statement.withClause)
+  const relation = target(draft, block, scope, statement.relation!)
+  block.from = [{ kind: "relation", relation: relation.ordinal }, ...readFromList(draft, block, scope, statement.usingClause)]
+  const context = contextOf(draft, scope)
+  block.where = statement.whereClause === undefined ? null : readExpression(statement.whereClause, context)
+  returningScope(draft, scope, relation)
+  block.write = { target: relation.ordinal, columns: [], assignments: [], source: null, conflict: null, actions: [] }
+  block.output = returning(statement.returningClause, context)
+  return block.ordinal
+}
+
+const mergeActions: Readonly<Record<string, WriteClause["actions"][number]["action"]>> = {
+  CMD_UPDATE: "update",
+  CMD_INSERT: "insert",
+  CMD_DELETE: "delete",
+}
+
+function readMerge(
+  draft: Draft,
+  merge: Of<"MergeStmt">,
+  role: QueryBlock["role"],
+  parent: Scope | null,
+  cte: QueryBlock["cte"],
+): number {
+  const block = newBlock(draft, role, "merge", parent, cte)
+  const scope = openScope(draft, block, parent, merge.withClause)
+  const relation = target(draft, block, scope, merge.relation!)
+  const source = readFrom(draft, block, scope, merge.sourceRelation!, null)
+  const context = contextOf(draft, scope)
+  const type: JoinType = "inner"
+  const on = merge.joinCondition === undefined ? null : readExpression(merge.joinCondition, context)
+  block.from = [
+    {
+      kind: "join",
+      type,
+      left: source,
+      right: { kind: "relation", relation: relation.ordinal },
+      on,
+      using: [],
+      natural: false,
+      alias: null,
+    },
+  ]
+  const whens = (merge.mergeWhenClauses ?? []).flatMap((node) => ("MergeWhenClause" in node ? [node.MergeWhenClause] : []))
+  const actions = whens.map((when) => ({
+    action: mergeActions[when.commandType ?? ""] ?? ("nothing" as const),
+    condition: when.condition === undefined ? null : readExpression(when.condition, context),
+    values: (when.values ?? []).map((value) => readExpression(value, context)),
+  }))
+  const assignments = whens
+    .filter((when) => when.commandType === "CMD_UPDATE")
+    .flatMap((when) => assignmentsOf(when.targetList, context))
+  block.write = {
+    target: relation.ordinal,
+    columns: assignments.map(({ column }) => column),
+    assignments,
+    source: null,
+    conflict: null,
+    actions,
+  }
+  block.output = returning(merge.returningClause, returningScope(draft, scope, relation))
+  return block.ordinal
+}

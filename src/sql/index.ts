@@ -1,0 +1,34 @@
+export { commutatorOf, relationsIn, subjectOf } from "./condition-reader.ts"
+export { deparseSql, deparseSqlSync, loadDeparser } from "./deparse.ts"
+export * from "./expression.ts"
+export { bareColumns, expressionText, sortText, type TextContext, windowText } from "./expression-text.ts"
+export { fingerprint, fingerprintSync, normalizeSql, normalizeSqlSync } from "./fingerprint.ts"
+export {
+  checkIdentifier,
+  cutIdentifier,
+  isKeyword,
+  maxIdentifierBytes,
+  quoteIdentifier,
+  quoteLiteral,
+  quoteQualified,
+} from "./identifier.ts"
+export {
+  loadSql,
+  maxSqlLength,
+  parseSql,
+  parseSqlSync,
+  type SplitStatement,
+  splitStatements,
+  splitStatementsSync,
+  sqlLoaded,
+} from "./parse.ts"
+export { resolveShape, type ShapeCatalog } from "./resolve.ts"
+export * from "./shape.ts"
+export {
+  loadShapes,
+  statementShape,
+  statementShapeSync,
+  statementShapes,
+  statementShapeWithViews,
+  type ViewText,
+} from "./shape-reader.ts"
