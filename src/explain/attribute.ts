@@ -1,0 +1,287 @@
+import { fieldOf, numberOf, textOf } from "./document.ts"
+import type { Draft } from "./draft.ts"
+import type { PlanJit } from "./plan.ts"
+
+/**
+ * Charges every millisecond to the node that spent it, so that the parts add up to the root.
+ *
+ * A node's own figure contains its children, so they are subtracted; three cases are not that simple. An InitPlan runs inside
+ * the node that first asks for its value, which may stand far below the node it hangs on. A CTE runs inside the scans that pull
+ * its rows. Below a Gather, times are sums over processes, so the whole subtree is divided by their number.
+ */
+export function attributeTime(drafts: readonly Draft[], jit: PlanJit | null): void {
+  divideByProcesses(drafts)
+  for (const draft of drafts) {
+    const { actual } = draft
+    draft.inclusiveTime = actual?.totalTime == null ? null : (actual.totalTime * actual.loops) / draft.parallelism
+    draft.time = draft.inclusiveTime
+  }
+  fitRemotePlans(drafts)
+  for (const draft of drafts) {
+    if (draft.inclusiveTime === null || draft.parent?.time == null || runsElsewhere(draft)) continue
+    draft.parent.time -= draft.inclusiveTime
+  }
+  chargeInitPlans(drafts)
+  chargeCtes(drafts)
+  // A deficit (an InitPlan's consumer holding less than the InitPlan, rounding, processes out of step) belongs to the node above.
+  for (let at = drafts.length - 1; at >= 0; at--) {
+    const draft = drafts[at]!
+    if (draft.time === null || draft.time >= 0) continue
+    const deficit = draft.time
+    draft.time = 0
+    for (const { draft: bearer, part } of bearersOf(draft)) if (bearer.time !== null) bearer.time += deficit * part
+  }
+  // Bearers that stood further down the list than the nodes they bear.
+  for (let at = drafts.length - 1; at >= 0; at--) {
+    const draft = drafts[at]!
+    if (draft.time === null || draft.time >= 0) continue
+    if (draft.parent?.time != null) draft.parent.time += draft.time
+    draft.time = 0
+  }
+  if (jit?.time) placeJit(drafts, jit.time)
+}
+
+/** The exclusive value of a counter that, like a buffer count, is a total over loops and processes. */
+export function exclusiveCounter(drafts: readonly Draft[], inclusive: Float64Array): Float64Array {
+  const own = Float64Array.from(inclusive)
+  for (const draft of drafts) {
+    const value = inclusive[draft.at]!
+    if (value === 0) continue
+    for (const { draft: bearer, part } of draft.blocksChargedTo ?? bearersOf(draft)) own[bearer.at]! -= value * part
+  }
+  for (let at = 0; at < own.length; at++) if (own[at]! < 0) own[at] = 0
+  return own
+}
+
+/** Nodes whose own figure contains this one's. */
+function bearersOf(draft: Draft): readonly { readonly draft: Draft; readonly part: number }[] {
+  if (draft.chargedTo !== null) return draft.chargedTo
+  return draft.parent === null ? [] : [{ draft: draft.parent, part: 1 }]
+}
+
+function runsElsewhere(draft: Draft): boolean {
+  return draft.relationship === "InitPlan"
+}
+
+function executed(draft: Draft): boolean {
+  return draft.actual !== null && draft.actual.loops > 0
+}
+
+function divideByProcesses(drafts: readonly Draft[]): void {
+  for (const draft of drafts) {
+    const { parent } = draft
+    draft.participants = parent?.participants ?? 1
+    draft.parallelism = parent?.parallelism ?? 1
+    // An InitPlan of a Gather is run by the leader before the workers start.
+    if (parent === null || (parent.type !== "Gather" && parent.type !== "Gather Merge") || draft.relationship === "InitPlan")
+      continue
+    const launched = numberOf(fieldOf(parent.raw, "Workers Launched"))
+    const loops = parent.actual?.loops ?? 0
+    // Loops count every process that ran the plan: exact also where the leader takes no part, or only one copy may run.
+    const processes = executed(draft) && loops > 0 ? Math.max(1, draft.actual!.loops / loops) : (launched ?? 0) + 1
+    draft.participants *= processes
+    draft.parallelism *= Math.min(processes, sideBySide(draft) ?? processes)
+  }
+}
+
+/**
+ * How many processes' work passed at the same time: all of it, by the time of the process that took longest, which is what the Gather waited for.
+ * Only VERBOSE tells them apart; else all are taken to have worked alike.
+ */
+function sideBySide(draft: Draft): number | null {
+  const workers = fieldOf(draft.raw, "Workers")
+  const { actual } = draft
+  if (!Array.isArray(workers) || workers.length === 0 || actual?.totalTime == null) return null
+  const all = actual.totalTime * actual.loops
+  const each = workers.map((worker: unknown) => {
+    const fields = typeof worker === "object" && worker !== null ? (worker as Record<string, unknown>) : {}
+    return (numberOf(fieldOf(fields, "Actual Total Time")) ?? Number.NaN) * (numberOf(fieldOf(fields, "Actual Loops")) ?? 1)
+  })
+  if (each.some(Number.isNaN)) return null
+  const leader = Math.max(0, all - each.reduce((sum, one) => sum + one, 0))
+  const longest = Math.max(leader, ...each)
+  return longest > 0 ? Math.max(1, all / longest) : null
+}
+
+/** Tasks of a distributed query ran on other machines, at the same time: what is shown of them must fit into the scan that waited. */
+function fitRemotePlans(drafts: readonly Draft[]): void {
+  for (const draft of drafts) {
+    if (draft.inclusiveTime === null) continue
+    const remote = draft.children.filter((child) => child.relationship === "Remote" && child.inclusiveTime !== null)
+    const sum = remote.reduce((total, child) => total + child.inclusiveTime!, 0)
+    if (sum <= draft.inclusiveTime) continue
+    const factor = sum / Math.max(draft.inclusiveTime, 1e-9)
+    for (const task of remote) for (let at = task.at; at <= task.last; at++) scale(drafts[at]!, factor)
+  }
+}
+
+function scale(draft: Draft, factor: number): void {
+  draft.parallelism *= factor
+  if (draft.inclusiveTime !== null) draft.inclusiveTime /= factor
+  if (draft.time !== null) draft.time /= factor
+}
+
+/** The text by which PostgreSQL refers to an InitPlan: $0 up to 16, (InitPlan 1).col1 from 17. */
+const reference = /\$\d+|InitPlan \d+/g
+
+function chargeInitPlans(drafts: readonly Draft[]): void {
+  const plans = drafts.filter((draft) => draft.relationship === "InitPlan" && draft.parent !== null && cteName(draft) === null)
+  if (plans.length === 0) return
+  const users = new Map<string, Draft[]>()
+  for (const draft of drafts) {
+    for (const token of referencesOf(draft)) {
+      const list = users.get(token)
+      if (list === undefined) users.set(token, [draft])
+      else list.push(draft)
+    }
+  }
+  for (const plan of plans) {
+    const scope = plan.parent!
+    const wanted = plan.inclusiveTime ?? 0
+    let found: Draft | null = null
+    for (const token of (plan.subplan ?? "").match(reference) ?? []) {
+      for (const user of users.get(token) ?? []) {
+        const outside = user.at < scope.at || user.at > scope.last || (user.at >= plan.at && user.at <= plan.last)
+        if (outside || !executed(user)) continue
+        // The first to ask is the first whose own time has room for it.
+        if ((user.time ?? 0) >= wanted * 0.95) {
+          found = user
+          break
+        }
+        if (found === null || (user.time ?? 0) > (found.time ?? 0)) found = user
+      }
+      if (found !== null && (found.time ?? 0) >= wanted * 0.95) break
+    }
+    const bearer = found ?? scope
+    plan.chargedTo = [{ draft: bearer, part: 1 }]
+    if (bearer.time !== null && plan.inclusiveTime !== null) bearer.time -= plan.inclusiveTime
+  }
+}
+
+function referencesOf(draft: Draft): Set<string> {
+  const found = new Set<string>()
+  const take = (value: unknown): void => {
+    if (typeof value === "string" && (value.includes("$") || value.includes("InitPlan")))
+      for (const token of value.match(reference) ?? []) found.add(token)
+  }
+  for (const [name, value] of Object.entries(draft.raw)) {
+    if (name === "Subplan Name") continue
+    if (Array.isArray(value)) for (const item of value) take(item)
+    else take(value)
+  }
+  return found
+}
+
+function cteName(draft: Draft): string | null {
+  return draft.subplan?.startsWith("CTE ") ? draft.subplan.slice(4) : null
+}
+
+function chargeCtes(drafts: readonly Draft[]): void {
+  const scansOf = new Map<Draft, Draft[]>()
+  for (const draft of drafts) {
+    const name = cteName(draft)
+    if (name !== null && draft.parent !== null) scansOf.set(draft, [])
+  }
+  if (scansOf.size === 0) return
+  for (const scan of drafts) {
+    if (scan.type !== "CTE Scan") continue
+    const producer = producerOf(scan)
+    if (producer !== null) scansOf.get(producer)!.push(scan)
+  }
+  for (const [producer, scans] of scansOf) {
+    const parts = shareOut(producer, scans.filter(executed))
+    producer.chargedTo = parts.time
+    producer.blocksChargedTo = parts.blocks
+    if (producer.inclusiveTime === null) continue
+    for (const { draft, part } of parts.time) if (draft.time !== null) draft.time -= producer.inclusiveTime * part
+  }
+}
+
+/** The CTE a scan reads: names may repeat, the nearest enclosing one counts. */
+function producerOf(scan: Draft): Draft | null {
+  const name = textOf(fieldOf(scan.raw, "CTE Name"))
+  if (name === null) return null
+  for (let above: Draft | null = scan; above !== null; above = above.parent) {
+    for (const child of above.children) if (cteName(child) === name) return child
+  }
+  return null
+}
+
+/**
+ * Who pulled a CTE's rows. The blocks it read are inside the scan that made it start, its time inside every scan that made it go on,
+ * so the two are shared out apart: blocks by blocks held; time by time held, those that hold its blocks first.
+ */
+function shareOut(producer: Draft, scans: readonly Draft[]): { time: Part[]; blocks: Part[] } {
+  if (scans.length <= 1) {
+    const parts = scans.map((draft) => ({ draft, part: 1 }))
+    return { time: parts, blocks: parts }
+  }
+  const byBlocks = scans.map((draft) => ({ draft, amount: ownBuffersOf(draft), time: Math.max(0, draft.time ?? 0) }))
+  byBlocks.sort((a, b) => b.amount - a.amount || b.time - a.time || a.draft.at - b.draft.at)
+  const byTime = byBlocks.map(({ draft, time }) => ({ draft, amount: time }))
+  return { time: fill(byTime, producer.inclusiveTime ?? 0), blocks: fill(byBlocks, buffersOf(producer)) }
+}
+
+interface Part {
+  readonly draft: Draft
+  readonly part: number
+}
+
+/** Shares `wanted` out among holders, each up to what it holds; what is left over goes to the first. */
+function fill(holders: readonly { readonly draft: Draft; readonly amount: number }[], wanted: number): Part[] {
+  const first = holders[0]!.draft
+  if (wanted <= 0) return [{ draft: first, part: 1 }]
+  let left = wanted
+  const taken = holders.map(({ draft, amount }) => {
+    const part = Math.min(left, amount)
+    left -= part
+    return { draft, part: part / wanted }
+  })
+  return taken
+    .map((one) => (one.draft === first ? { draft: first, part: one.part + left / wanted } : one))
+    .filter((one) => one.part > 0)
+}
+
+const bufferFields = [
+  "Shared Hit Blocks",
+  "Shared Read Blocks",
+  "Local Hit Blocks",
+  "Local Read Blocks",
+  "Temp Read Blocks",
+  "Temp Written Blocks",
+]
+
+function buffersOf(draft: Draft): number {
+  return bufferFields.reduce((sum, name) => sum + (numberOf(fieldOf(draft.raw, name)) ?? 0), 0)
+}
+
+function ownBuffersOf(draft: Draft): number {
+  return Math.max(
+    0,
+    draft.children.reduce((sum, child) => sum - buffersOf(child), buffersOf(draft)),
+  )
+}
+
+/**
+ * Compiling happens inside the first node that evaluates an expression, and looks like that node's own work. The node is found by
+ * going down from the root as long as a child's first row took at least as long as compiling.
+ */
+function placeJit(drafts: readonly Draft[], total: number): void {
+  const root = drafts[0]
+  if (root === undefined) return
+  // The server adds up the compiling of all processes; they compile at the same time.
+  let node = root
+  for (;;) {
+    const next = node.children.find(
+      (child) => executed(child) && (child.actual!.startupTime ?? 0) >= (total / Math.max(1, child.participants)) * 0.5,
+    )
+    if (next === undefined) break
+    node = next
+  }
+  let left = total / Math.max(1, node.participants)
+  for (let at: Draft | null = node; at !== null && left > 0; at = at.parent) {
+    const taken = Math.min(left, at.time ?? 0)
+    at.jitTime = taken
+    left -= taken
+  }
+}
