@@ -1,0 +1,157 @@
+#!/usr/bin/env node
+import { cac } from "cac"
+import { isSelectoError } from "../errors.ts"
+import { version } from "../version.ts"
+import { adviseCommand } from "./advise.ts"
+import { checkCommand } from "./check.ts"
+import { type DomainCommandOptions, domainCommand } from "./domain.ts"
+import { explainCommand } from "./explain.ts"
+import { planCommand } from "./plan.ts"
+import { processTerminal } from "./terminal.ts"
+import { tour } from "./tour/tour.ts"
+
+/** Exit codes: 0 done, 1 a problem was found where asked to check, 2 usage or connection error. */
+const terminal = processTerminal()
+
+/** Ctrl-C once cancels on the server and cleans up; twice leaves at once. */
+const interruption = new AbortController()
+process.on("SIGINT", () => {
+  if (interruption.signal.aborted) process.exit(130)
+  terminal.note("cancelling… (Ctrl-C again to leave at once)")
+  interruption.abort(new Error("interrupted"))
+})
+
+const cli = cac("selecto")
+
+cli
+  .command("tour", "A guided demonstration on an embedded database: compose, explain, advise, verify, measure")
+  .option("--database-url <url>", "Run on this server instead, in a new schema that is removed at the end")
+  .option("--pagila <dir>", "Ask the Pagila sample database, loaded from this folder, instead of the tour's store")
+  .option("--scale <n>", "Size of the store; 1 is about 300,000 order items", { default: 1 })
+  .option("--json", "Print the measurements as JSON")
+  .example("  selecto tour --scale 0.2")
+  .action(async (options: { databaseUrl?: string; pagila?: string; scale: number; json?: boolean }) => {
+    const improvements = await tour(terminal, { ...options, scale: Number(options.scale), signal: interruption.signal })
+    if (options.json === true) terminal.out(JSON.stringify({ improvements }, null, 2))
+  })
+
+cli
+  .command("explain [file]", "Explain a statement, or read a saved plan: where the time goes, what is wrong, what to do")
+  .option("--database-url <url>", "The database; default DATABASE_URL")
+  .option("--analyze", "Run the statement and measure it (writes are rolled back)")
+  .option("--plan <file>", "Read this plan (JSON, text, psql or log output; - is standard input) instead of asking a database")
+  .option(
+    "--html <file>",
+    "Write a page that shows the plan beside its problems; with its picture where the package pev2 is installed",
+  )
+  .option("--json", "Print plan and issues as JSON")
+  .option("--check", "Exit with 1 when a problem of severity medium or worse is found")
+  .example("  selecto explain query.sql --analyze")
+  .example("  pbpaste | selecto explain --plan -")
+  .action((file: string | undefined, options: Record<string, unknown>) =>
+    explainCommand(terminal, file, { ...options, signal: interruption.signal }),
+  )
+
+cli
+  .command(
+    "plan [file]",
+    "EXPLAIN as production would, on a private copy of its catalog; nothing is sent there but catalog queries",
+  )
+  .option("--database-url <url>", "The database; default DATABASE_URL")
+  .option("--shadow", "Plan on a copy of the database's catalog and statistics")
+  .option("--on <file>", "Plan on a saved copy, without any database")
+  .option("--save <file>", "Keep the copy for later, or for a bug report: without column values")
+  .option("--with-values", "With --save: keep column values too")
+  .option("--json", "Print plans as JSON")
+  .option("--check", "Exit with 1 when a statement cannot be planned")
+  .example("  selecto plan query.sql --shadow --save shadow.json")
+  .action((file: string | undefined, options: Record<string, unknown>) =>
+    planCommand(terminal, file, { ...options, signal: interruption.signal }),
+  )
+
+cli
+  .command(
+    "advise [workload.sql]",
+    "Which indexes would make a workload cheaper, verified by a planner; changes nothing without --apply",
+  )
+  .option("--database-url <url>", "The database; default DATABASE_URL")
+  .option("--from <source>", "pg_stat_statements (the default without a file)")
+  .option("--from-log <file>", "A server log: csvlog, jsonlog, stderr with durations, auto_explain")
+  .option("--budget <size>", "Most space for all indexes together, such as 2GB")
+  .option("--max-indexes <n>", "Most indexes")
+  .option("--what-if <planner>", "auto, shadow, server, hypopg or none", { default: "auto" })
+  .option("--format <format>", "Print a migration instead: sql, prisma, drizzle or knex")
+  .option("--apply", "Build the indexes one by one, CONCURRENTLY, after asking")
+  .option("--yes", "Do not ask")
+  .option("--json", "Print the advice as JSON")
+  .option("--check", "Exit with 1 when an index is recommended")
+  .example("  selecto advise queries.sql --budget 500MB")
+  .action((file: string | undefined, options: Record<string, unknown>) =>
+    adviseCommand(terminal, file, { ...options, signal: interruption.signal }),
+  )
+
+cli
+  .command(
+    "check <folder>",
+    "Hold plans against a baseline: .sql files, and queries exported by .mjs files; exit 1 where one got worse",
+  )
+  .option("--database-url <url>", "The database; default DATABASE_URL")
+  .option("--baseline <file>", "The stored plans")
+  .option("--update", "Write the baseline")
+  .option("--markdown <file>", "Write the report for a pull request")
+  .option("--json", "Print the report as JSON")
+  .example("  selecto check queries/ --baseline plans.json")
+  .action((folder: string, options: Record<string, unknown>) =>
+    checkCommand(terminal, folder, { ...options, signal: interruption.signal }),
+  )
+
+cli
+  .command(
+    "domain <action> [file]",
+    "introspect: write a typed domain file from a live database; check: fail when they have drifted",
+  )
+  .option("--database-url <url>", "The database; default DATABASE_URL")
+  .option("--root <table>", "introspect: the table the domain starts at")
+  .option("--name <name>", "introspect: the domain's name")
+  .option("--depth <n>", "introspect: how many joins are followed", { default: 2 })
+  .option("--json", "Print JSON")
+  .example("  selecto domain introspect orders.ts --root orders")
+  .example("  selecto domain check orders.ts")
+  .action((action: string, file: string | undefined, options: DomainCommandOptions) =>
+    domainCommand(terminal, action, file, options),
+  )
+
+cli.help()
+cli.version(version)
+
+async function main(): Promise<number> {
+  cli.parse(process.argv, { run: false })
+  if (cli.matchedCommand === undefined && cli.options.help !== true && cli.options.version !== true) {
+    if (cli.args.length > 0) terminal.note(`There is no command ${JSON.stringify(cli.args[0])}.\n`)
+    cli.outputHelp()
+    return cli.args.length > 0 ? 2 : 0
+  }
+  const code: unknown = await cli.runMatchedCommand()
+  return typeof code === "number" ? code : 0
+}
+
+main().then(
+  (code) => {
+    process.exitCode = code
+  },
+  (error: unknown) => {
+    terminal.progress(null)
+    if (isSelectoError(error, "E_NO_DATABASE_URL"))
+      terminal.note(`${error.code}: set DATABASE_URL, or pass --database-url postgresql://…`)
+    else if (isSelectoError(error)) terminal.note(`${error.code}: ${error.message}`)
+    else
+      terminal.note(
+        error instanceof Error
+          ? error.name === "CACError"
+            ? `${error.message}. See selecto --help.`
+            : String(error.stack)
+          : String(error),
+      )
+    process.exitCode = 2
+  },
+)

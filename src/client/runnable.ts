@@ -1,0 +1,231 @@
+import { MultipleResultsError, NoResultError, SelectoError } from "../errors.ts"
+import type { OutputColumn, Request } from "../execution/request.ts"
+import { addHint, type CheckOptions, type HintName, type HintOption, type HintSpec } from "../hints/index.ts"
+import { pageOf } from "../query/after.ts"
+import { QueryBuilder } from "../query/query.ts"
+import { SetBuilder } from "../query/set.ts"
+import type { SetNode } from "../query/source.ts"
+import type { QueryState } from "../query/state.ts"
+import type { Page } from "../query/types/pages.ts"
+import type { RunOptions, StreamOptions } from "../query/types/runnable.ts"
+import type { Connection } from "./connection.ts"
+
+/** A statement with a connection: what the methods below need of it. */
+interface Source {
+  readonly connection: Connection
+  readonly options: Readonly<Record<string, unknown>>
+  withOption(stage: string, value: unknown): Source
+  request(options: RunOptions): Request
+  /** The same, but with at most this many rows where the statement can say so. */
+  bounded(rows: number): Source
+}
+
+/** Running, for builder queries and raw statements alike. Each feature's methods are another object like this one. */
+const running = {
+  async execute(this: Source, options: RunOptions = {}): Promise<unknown[]> {
+    return (await this.connection.pipeline.run(this.request(options))).rows
+  },
+
+  async executeOne(this: Source, options: RunOptions = {}): Promise<unknown> {
+    const { rows } = await this.connection.pipeline.run(this.bounded(2).request(options))
+    if (rows.length === 0) throw new NoResultError()
+    if (rows.length > 1) throw new MultipleResultsError()
+    return rows[0]
+  },
+
+  async run(this: Source, options: RunOptions = {}): Promise<unknown> {
+    return await this.connection.pipeline.run(this.request(options))
+  },
+
+  stream(this: Source, options: StreamOptions = {}): AsyncIterableIterator<unknown> {
+    return this.connection.pipeline.stream(this.request(options), { batchSize: options.batchSize })
+  },
+
+  explain(this: Source, options: Record<string, unknown> = {}): Promise<unknown> {
+    return this.connection.explain(this.request(options as RunOptions), options)
+  },
+
+  hint(this: Source, first: HintName | HintSpec, value?: never): Source {
+    const before = this.options.hint as HintOption | undefined
+    return this.withOption("hint", typeof first === "string" ? addHint(before, first, value as never) : addHint(before, first))
+  },
+
+  checkHints(this: Source, options: CheckOptions = {}): Promise<unknown> {
+    return this.connection.checkHints(this.request({}), options)
+  },
+
+  analyzeIndexes(this: Source, options: Record<string, unknown> = {}): Promise<unknown> {
+    return this.connection.analyzeIndexes(this.request(options as RunOptions), options)
+  },
+}
+
+function requestOf(
+  connection: Connection,
+  options: RunOptions,
+): Omit<Request, "statement" | "output" | "origin" | "options" | "warnings"> {
+  return {
+    signal: options.signal,
+    timeoutMs: options.timeoutMs ?? connection.timeoutMs,
+    transaction: connection.transaction,
+    isolation: null,
+    readOnly: false,
+    settings: noSettings,
+    prelude: nothing,
+    snapshot: null,
+  }
+}
+
+const noSettings = Object.freeze({})
+const nothing: readonly never[] = Object.freeze([])
+
+/** A builder query with a connection. */
+export class RunnableQuery extends QueryBuilder {
+  readonly connection: Connection
+
+  constructor(state: QueryState, connection: Connection) {
+    super(state)
+    this.connection = connection
+  }
+
+  protected override derive(state: QueryState): this {
+    return new RunnableQuery(state, this.connection) as this
+  }
+
+  override setOver(node: SetNode): SetBuilder {
+    return new RunnableSet(node, this.connection)
+  }
+
+  /** A page of an ordered query with a limit, and the cursor of the next one. One row more is asked for: is there a next page? */
+  async page(options: RunOptions = {}): Promise<Page<unknown>> {
+    const { limit, offset } = this.state
+    if (limit === null || limit === 0)
+      throw new SelectoError("E_INVALID_OPTION", "page() needs the size of a page: limit(50).", { path: "limit()" })
+    if (offset !== null)
+      throw new SelectoError("E_INVALID_OPTION", "page() counts from a cursor: use after(cursor) and no offset().", {
+        path: "offset()",
+      })
+    const keyed = this.derive({ ...this.state, keys: true, limit: limit + 1 })
+    const { rows, report } = await this.connection.pipeline.run(keyed.request(options))
+    return { ...pageOf(rows as Record<string, unknown>[], limit, this.pageShape()), report }
+  }
+
+  bounded(rows: number): RunnableQuery {
+    const { limit } = this.state
+    return limit !== null && limit <= rows ? this : this.limit(rows)
+  }
+
+  get options(): Readonly<Record<string, unknown>> {
+    return this.state.options
+  }
+
+  request(options: RunOptions): Request {
+    const { text, values, output, warnings, aliases } = this.compiled()
+    return {
+      ...requestOf(this.connection, options),
+      statement: { text, values },
+      output: output satisfies readonly OutputColumn[],
+      origin: { kind: "builder", name: this.state.domain.name },
+      options: withHints(this.state, aliases),
+      warnings,
+    }
+  }
+}
+
+/** The query's hints and the domain's, with the aliases that its paths have in the statement. */
+function withHints({ options, domain }: QueryState, paths: ReadonlyMap<string, string>): Readonly<Record<string, unknown>> {
+  const own = options.hint as HintOption | undefined
+  const defaults = domain.performance.hints?.map(([name, value]) => ({ name, value }))
+  if (own === undefined && defaults === undefined) return options
+  return { ...options, hint: { hints: [], ...own, ...(defaults === undefined ? {} : { defaults }), paths } satisfies HintOption }
+}
+
+/** A set operation with a connection. */
+export class RunnableSet extends SetBuilder {
+  readonly connection: Connection
+  readonly options: Readonly<Record<string, unknown>>
+
+  constructor(node: SetNode, connection: Connection, options: Readonly<Record<string, unknown>> = {}) {
+    super(node)
+    this.connection = connection
+    this.options = options
+  }
+
+  protected override derive(node: SetNode): this {
+    return new RunnableSet(node, this.connection, this.options) as this
+  }
+
+  /** A query over these rows, connected too. */
+  queryOver(state: QueryState): QueryBuilder {
+    return new RunnableQuery(state, this.connection)
+  }
+
+  withOption(stage: string, value: unknown): RunnableSet {
+    return new RunnableSet(this.node, this.connection, { ...this.options, [stage]: value })
+  }
+
+  bounded(rows: number): RunnableSet {
+    const { limit } = this.node
+    return limit !== null && limit <= rows ? this : this.limit(rows)
+  }
+
+  request(options: RunOptions): Request {
+    const { text, values, output, warnings } = this.compiled()
+    return {
+      ...requestOf(this.connection, options),
+      statement: { text, values },
+      output: output satisfies readonly OutputColumn[],
+      origin: { kind: "builder", name: null },
+      options: this.options,
+      warnings,
+    }
+  }
+}
+
+/** SQL text from anywhere with a connection. */
+export class RunnableStatement {
+  readonly connection: Connection
+  readonly #text: string
+  readonly #values: readonly unknown[]
+  readonly options: Readonly<Record<string, unknown>>
+
+  constructor(connection: Connection, text: string, values: readonly unknown[], options: Readonly<Record<string, unknown>> = {}) {
+    if (typeof text !== "string" || text.trim() === "")
+      throw new SelectoError(
+        "E_UNSUPPORTED_INPUT",
+        'statement() takes SQL text and an array of values: statement("select … where id = $1", [7]).',
+      )
+    if (!Array.isArray(values))
+      throw new SelectoError("E_UNSUPPORTED_INPUT", "The values of a statement are an array, one for each $n.")
+    this.connection = connection
+    this.#text = text
+    this.#values = values
+    this.options = options
+  }
+
+  toSql(): { text: string; values: unknown[] } {
+    return { text: this.#text, values: [...this.#values] }
+  }
+
+  withOption(stage: string, value: unknown): RunnableStatement {
+    return new RunnableStatement(this.connection, this.#text, this.#values, { ...this.options, [stage]: value })
+  }
+
+  bounded(): RunnableStatement {
+    return this
+  }
+
+  request(options: RunOptions): Request {
+    return {
+      ...requestOf(this.connection, options),
+      statement: { text: this.#text, values: this.#values },
+      output: null,
+      origin: { kind: "statement", name: null },
+      options: this.options,
+      warnings: nothing,
+    }
+  }
+}
+
+for (const target of [RunnableQuery, RunnableSet, RunnableStatement])
+  for (const [name, method] of Object.entries(running))
+    Object.defineProperty(target.prototype, name, { value: method, writable: true, configurable: true })
