@@ -1,0 +1,43 @@
+import { type BenchResult, median } from "./compare.ts"
+
+/** Runs `calls` calls and ends when all of them have. The argument is a running number. */
+export type Workload = (n: number) => Promise<unknown>
+
+/**
+ * Times asynchronous functions in interleaved rounds, each with `concurrency` calls under way, so that what else the machine does
+ * meets all of them alike. The ratio is the median over the rounds of a row's time divided by the reference's in the same round.
+ */
+export async function interleave(
+  name: string,
+  title: string,
+  shapes: Readonly<Record<string, Workload>>,
+  reference: string,
+  { rounds = 31, calls = 400, concurrency = 1 }: { rounds?: number; calls?: number; concurrency?: number } = {},
+): Promise<BenchResult> {
+  const names = Object.keys(shapes)
+  let n = 0
+  const time = async (shape: string): Promise<number> => {
+    const run = shapes[shape]!
+    let left = calls
+    const lane = async (): Promise<void> => {
+      while (left-- > 0) await run(n++)
+    }
+    const start = process.hrtime.bigint()
+    await Promise.all(Array.from({ length: concurrency }, lane))
+    return Number(process.hrtime.bigint() - start) / 1000 / calls
+  }
+  for (let warm = 0; warm < 4; warm++) for (const shape of names) await time(shape)
+  const times = new Map<string, number[]>(names.map((shape) => [shape, []]))
+  for (let round = 0; round < rounds; round++)
+    for (let i = 0; i < names.length; i++) {
+      const shape = names[(i + round) % names.length]!
+      times.get(shape)!.push(await time(shape))
+    }
+  const base = times.get(reference)!
+  const rows = names.map((shape) => ({
+    name: shape,
+    microseconds: median(times.get(shape)!),
+    ratio: median(times.get(shape)!.map((value, round) => value / base[round]!)),
+  }))
+  return { name, title, reference, rounds, rows }
+}
