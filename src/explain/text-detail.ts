@@ -4,11 +4,18 @@ export interface Fields {
   worker: Record<string, unknown> | null
   /** Column of the worker's line: what stands further in is the worker's. */
   workerColumn: number
+  /** The section on compiling that is being read, and its column. */
+  jit: { readonly record: Record<string, unknown>; readonly column: number } | null
 }
 
 /** A node's fields. Without a prototype, so that a field of any name is only a field. */
 export function fieldsOf(initial: Record<string, unknown>): Fields {
-  return { record: Object.assign(Object.create(null) as Record<string, unknown>, initial), worker: null, workerColumn: -1 }
+  return {
+    record: Object.assign(Object.create(null) as Record<string, unknown>, initial),
+    worker: null,
+    workerColumn: -1,
+    jit: null,
+  }
 }
 
 /** "Name: value" taken apart at its first colon. By hand: a pattern would go over leading blanks again and again. */
@@ -34,7 +41,14 @@ export function readDetail(fields: Fields, line: string): void {
   if (match === null) return
   const inWorker = fields.worker !== null && match.column > fields.workerColumn
   if (!inWorker) fields.worker = null
-  readField(inWorker ? fields.worker! : fields.record, match.name, match.value)
+  const record = inWorker ? fields.worker! : fields.record
+  if (fields.jit !== null && match.column > fields.jit.column) {
+    readJitLine(fields.jit.record, match.name, match.value)
+    return
+  }
+  fields.jit = match.name === "JIT" && match.value === "" ? { record: {}, column: match.column } : null
+  if (fields.jit === null) readField(record, match.name, match.value)
+  else record.JIT = fields.jit.record
 }
 
 function readWorker(fields: Fields, number: number, text: string): void {
@@ -208,4 +222,15 @@ export function splitList(text: string): string[] {
   }
   parts.push(text.slice(from).trim())
   return parts.filter((part) => part !== "")
+}
+
+/** A line of a JIT section, the statement's or a worker's. */
+export function readJitLine(jit: Record<string, unknown>, name: string, value: string): void {
+  if (name === "Functions") jit.Functions = Number.parseInt(value, 10)
+  else if (name === "Options")
+    jit.Options = Object.fromEntries(
+      value.split(/,\s*/).map((option) => [option.replace(/ (true|false)$/, ""), option.endsWith("true")]),
+    )
+  else if (name === "Timing")
+    jit.Timing = Object.fromEntries([...value.matchAll(/([A-Z]\w+) ([\d.]+) ms/g)].map(([, part, time]) => [part, Number(time)]))
 }

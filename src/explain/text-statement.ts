@@ -1,4 +1,4 @@
-import { splitList } from "./text-detail.ts"
+import { readJitLine, splitList } from "./text-detail.ts"
 
 /** What stands below the nodes, gathered as entries of the document. */
 export interface StatementReading {
@@ -101,11 +101,5 @@ function addJit(reading: StatementReading, name: string, value: string): void {
   const existing = reading.fields.find(([field]) => field === "JIT")
   const jit = (existing?.[1] ?? {}) as Record<string, unknown>
   if (existing === undefined) reading.fields.push(["JIT", jit])
-  if (name === "Functions") jit.Functions = Number.parseInt(value, 10)
-  else if (name === "Options")
-    jit.Options = Object.fromEntries(
-      value.split(/,\s*/).map((option) => [option.replace(/ (true|false)$/, ""), option.endsWith("true")]),
-    )
-  else
-    jit.Timing = Object.fromEntries([...value.matchAll(/([A-Z]\w+) ([\d.]+) ms/g)].map(([, part, time]) => [part, Number(time)]))
+  readJitLine(jit, name, value)
 }

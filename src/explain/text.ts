@@ -35,10 +35,13 @@ export function documentOfPlainText(text: string): PlanDocument {
   if (query !== null) statement.fields.push(["Query Text", query])
   let nodes = 1
   let below = false
+  // What concerns the whole statement stands where the root stands: a worker has a section "JIT:" of its own.
+  const outermost = root.column + 1
   for (const { text: line } of lines.slice(first + 1)) {
     if (line.trim() === "" || header.test(line)) continue
     const drawn = arrow.exec(line)
-    if (drawn === null && (below || statementLine.test(line)) && readStatementLine(statement, line)) {
+    const whole = below || (statementLine.test(line) && indentOf(line) <= outermost)
+    if (drawn === null && whole && readStatementLine(statement, line)) {
       below = true
       continue
     }

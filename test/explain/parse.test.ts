@@ -148,6 +148,31 @@ describe("text", () => {
   ])("is read in %s", (_name, source) => {
     expect([...planNodes(parsePlan(source).root)].map((node) => node.type)).toEqual(["Sort", "Index Only Scan", "Seq Scan"])
   })
+  it("a worker's own compiling does not end the plan", () => {
+    const plan = parsePlan(`Gather  (cost=0.00..9.00 rows=3 width=8) (actual time=5.000..9.000 rows=3 loops=1)
+  Workers Planned: 1
+  Workers Launched: 1
+  ->  Sort  (cost=0.00..8.00 rows=3 width=8) (actual time=4.000..4.100 rows=3 loops=2)
+        Worker 0:  actual time=3.900..4.000 rows=3 loops=1
+          Sort Method: quicksort  Memory: 25kB
+          JIT:
+            Functions: 6
+            Options: Inlining true, Optimization true, Expressions true, Deforming true
+            Timing: Generation 0.400 ms, Inlining 1.000 ms, Optimization 1.000 ms, Emission 1.000 ms, Total 3.400 ms
+          Buffers: shared hit=3
+        ->  Seq Scan on a  (cost=0.00..7.00 rows=3 width=8) (actual time=0.010..0.020 rows=3 loops=2)
+Planning Time: 0.100 ms
+JIT:
+  Functions: 12
+  Options: Inlining true, Optimization true, Expressions true, Deforming true
+  Timing: Generation 0.800 ms, Inlining 2.000 ms, Optimization 2.000 ms, Emission 2.000 ms, Total 6.800 ms
+Execution Time: 10.000 ms`)
+    expect([...planNodes(plan.root)].map((node) => node.type)).toEqual(["Gather", "Sort", "Seq Scan"])
+    expect(plan).toMatchObject({ executionTime: 10, jit: { functions: 12, time: 6.8 } })
+    expect(nodeAt(plan, "0.0")!.raw.Workers).toMatchObject([
+      { "Shared Hit Blocks": 3, JIT: { Functions: 6, Timing: { Total: 3.4 } } },
+    ])
+  })
   it("is read without costs", () => {
     const bare = parsePlan("Hash Left Join\n  Hash Cond: (a.x = b.x)\n  ->  Seq Scan on a\n  ->  Hash\n        ->  Seq Scan on b")
     expect([...planNodes(bare.root)].map((node) => node.type)).toEqual(["Hash Join", "Seq Scan", "Hash", "Seq Scan"])
