@@ -1,6 +1,5 @@
 import { fieldOf, numberOf, textOf } from "./document.ts"
 import type { Draft } from "./draft.ts"
-import type { PlanJit } from "./plan.ts"
 
 /**
  * Charges every millisecond to the node that spent it, so that the parts add up to the root.
@@ -9,7 +8,7 @@ import type { PlanJit } from "./plan.ts"
  * the node that first asks for its value, which may stand far below the node it hangs on. A CTE runs inside the scans that pull
  * its rows. Below a Gather, times are sums over processes, so the whole subtree is divided by their number.
  */
-export function attributeTime(drafts: readonly Draft[], jit: PlanJit | null): void {
+export function attributeTime(drafts: readonly Draft[]): void {
   divideByProcesses(drafts)
   for (const draft of drafts) {
     const { actual } = draft
@@ -38,7 +37,6 @@ export function attributeTime(drafts: readonly Draft[], jit: PlanJit | null): vo
     if (draft.parent?.time != null) draft.parent.time += draft.time
     draft.time = 0
   }
-  if (jit?.time) placeJit(drafts, jit.time)
 }
 
 /** The exclusive value of a counter that, like a buffer count, is a total over loops and processes. */
@@ -260,28 +258,4 @@ function ownBuffersOf(draft: Draft): number {
     0,
     draft.children.reduce((sum, child) => sum - buffersOf(child), buffersOf(draft)),
   )
-}
-
-/**
- * Compiling happens inside the first node that evaluates an expression, and looks like that node's own work. The node is found by
- * going down from the root as long as a child's first row took at least as long as compiling.
- */
-function placeJit(drafts: readonly Draft[], total: number): void {
-  const root = drafts[0]
-  if (root === undefined) return
-  // The server adds up the compiling of all processes; they compile at the same time.
-  let node = root
-  for (;;) {
-    const next = node.children.find(
-      (child) => executed(child) && (child.actual!.startupTime ?? 0) >= (total / Math.max(1, child.participants)) * 0.5,
-    )
-    if (next === undefined) break
-    node = next
-  }
-  let left = total / Math.max(1, node.participants)
-  for (let at: Draft | null = node; at !== null && left > 0; at = at.parent) {
-    const taken = Math.min(left, at.time ?? 0)
-    at.jitTime = taken
-    left -= taken
-  }
 }

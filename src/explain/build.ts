@@ -1,5 +1,6 @@
 import { attributeTime, exclusiveCounter } from "./attribute.ts"
 import { attributeCost } from "./attribute-cost.ts"
+import { attributeJit } from "./attribute-jit.ts"
 import { fieldOf, isRecord, numberOf, type PlanDocument, textOf } from "./document.ts"
 import { type Draft, draftsOf } from "./draft.ts"
 import type { Plan, PlanJit, PlanNode, PlanSerialization, PlanTotals, PlanTrigger } from "./plan.ts"
@@ -21,8 +22,8 @@ const placed = new Set([
 /** Makes a {@link Plan} of the server's structured output, with every cost charged to the node that caused it. */
 export function buildPlan(document: PlanDocument, text = ""): Plan {
   const drafts = draftsOf(document, text)
-  const jit = jitOf(fieldOf(document, "JIT"))
-  attributeTime(drafts, jit)
+  attributeTime(drafts)
+  const jit = jitOf(fieldOf(document, "JIT"), drafts)
   attributeCost(drafts)
   const executionTime = numberOf(fieldOf(document, "Execution Time")) ?? numberOf(fieldOf(document, "Total Runtime"))
   const root = nodesOf(drafts, executionTime)
@@ -169,13 +170,15 @@ function triggersOf(value: unknown): PlanTrigger[] {
   }))
 }
 
-function jitOf(value: unknown): PlanJit | null {
+function jitOf(value: unknown, drafts: readonly Draft[]): PlanJit | null {
   if (!isRecord(value)) return null
   const timing = fieldOf(value, "Timing")
   const options = fieldOf(value, "Options")
+  const time = isRecord(timing) ? numberOf(fieldOf(timing, "Total")) : null
   return {
     functions: numberOf(fieldOf(value, "Functions")) ?? 0,
-    time: isRecord(timing) ? numberOf(fieldOf(timing, "Total")) : null,
+    time,
+    wallTime: time === null ? null : attributeJit(drafts, time),
     options: isRecord(options)
       ? Object.fromEntries(Object.entries(options).map(([name, on]) => [name, on === true || on === "true"]))
       : {},

@@ -32,6 +32,8 @@ export interface PlanJit {
   readonly functions: number
   /** Milliseconds of compiling, summed over all processes. */
   readonly time: number | null
+  /** What it took of the statement's own time: processes compile side by side. Null where times were not measured. */
+  readonly wallTime: number | null
   readonly options: Readonly<Record<string, boolean>>
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { nodeAt, type Plan, parsePlan, planNodes } from "../../src/explain/index.ts"
+import { analyzeQueryPlan, nodeAt, type Plan, parsePlan, planNodes } from "../../src/explain/index.ts"
 
 type Fields = Record<string, unknown>
 const node = (type: string, time: number, more: Fields = {}, ...plans: Fields[]): Fields => ({
@@ -168,6 +168,38 @@ describe("time is charged to the node that spent it", () => {
       { JIT: { Functions: 5, Timing: { Total: 290 } } },
     )
     expect(nodeAt(plan, "0.0")!.exclusive).toMatchObject({ time: 350, jitTime: 290 })
+  })
+  it("processes compile side by side: of what they took together, the longest counts", () => {
+    const compiled = (total: number): Fields => ({ Functions: 5, Timing: { Total: total } })
+    const plan = (workers: Fields[] | null): Plan =>
+      planOf(
+        node(
+          "Gather",
+          500,
+          { "Actual Startup Time": 495, "Workers Launched": 2 },
+          node(
+            "Aggregate",
+            490,
+            {
+              "Parent Relationship": "Outer",
+              "Actual Loops": 3,
+              "Actual Startup Time": 480,
+              ...(workers === null ? {} : { Workers: workers }),
+            },
+            node("Seq Scan", 60, { "Parent Relationship": "Outer", "Actual Loops": 3, "Actual Startup Time": 0.1 }),
+          ),
+        ),
+        { JIT: compiled(1050), "Execution Time": 501 },
+      )
+    const untold = plan(null)
+    expect(untold.jit).toMatchObject({ time: 1050, wallTime: 350 })
+    expect(nodeAt(untold, "0.0")!.exclusive).toMatchObject({ time: 430, jitTime: 350 })
+    const told = plan([
+      { "Worker Number": 0, "Actual Total Time": 490, "Actual Loops": 1, JIT: compiled(330) },
+      { "Worker Number": 1, "Actual Total Time": 490, "Actual Loops": 1, JIT: compiled(340) },
+    ])
+    expect(told.jit).toMatchObject({ time: 1050, wallTime: 380 })
+    expect(analyzeQueryPlan(told)).toMatchObject([{ issue: "jit_overhead", saving: { ms: 380 } }])
   })
   it("tasks of a distributed query are nodes, and fit into the scan that waited for them", () => {
     const task = (time: number): Fields => ({

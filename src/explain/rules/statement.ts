@@ -10,12 +10,8 @@ const jitOverhead: Rule = {
   advice:
     "SET jit = off for such statements, or raise jit_above_cost, jit_inline_above_cost and jit_optimize_above_cost so that only long ones are compiled.",
   test(_root, facts): Observation | null {
-    const total = facts.plan.jit?.time ?? null
-    if (total === null || facts.totalTime === null) return null
-    // The server adds up all processes, which compile side by side.
-    const placed = facts.nodes.reduce((sum, node) => sum + node.exclusive.jitTime, 0)
-    const wall = placed > 0 ? placed : total
-    if (wall < 0.25 * facts.totalTime || total < 1) return null
+    const wall = facts.plan.jit?.wallTime ?? null
+    if (wall === null || facts.totalTime === null || wall < 0.25 * facts.totalTime || wall < 1) return null
     return {
       ms: wall,
       costPart: 0,
