@@ -8,6 +8,8 @@ import { count, type Observation, percent, type Rule, savingOf, tableOf } from "
 
 /** Below this an index saves too little of a scan to be worth keeping: half of what the planner would charge. */
 const worthwhile = 0.5
+/** A scan that keeps more than a tenth of what it reads is no search. */
+const minimumThrown = 0.9
 /** A scan smaller than both is quick whatever it does. */
 const minimumRemoved = 10_000
 const minimumBlocks = 500
@@ -47,7 +49,7 @@ function read(node: PlanNode, facts: Facts): ScanReading | null {
   const blocks = has(node, "Shared Hit Blocks") ? ownBlocks(node) : pagesByCost(node, facts) * loops
   if (visited < minimumRemoved && blocks < minimumBlocks) return null
   const table = { rows: visited / loops, pages: blocks / loops }
-  if (filter === null || removed < found) return readJoinedScan(node, table, facts)
+  if (filter === null || removed < minimumThrown * visited) return readJoinedScan(node, table, facts)
   if (removed < minimumRemoved && blocks < minimumBlocks) return null
   const conjuncts = conjunctsOf(filter)
   const conditions = Math.max(1, conjuncts.length)
@@ -111,14 +113,15 @@ function readPlannedScan(node: PlanNode, filter: string, facts: Facts): ScanRead
   // Only their product is known: a page holds about a hundred rows.
   const perRow = facts.cost.seqPage / 100 + facts.cost.cpuTuple + conditions * facts.cost.cpuOperator
   const rows = once / perRow
-  const part = savedByIndex({ rows, pages: rows / 100, found: node.planRows ?? 0 }, facts.cost, conditions)
-  if (part < worthwhile) return null
+  const found = node.planRows ?? 0
+  const part = savedByIndex({ rows, pages: rows / 100, found }, facts.cost, conditions)
+  if (part < worthwhile || found > (1 - minimumThrown) * rows) return null
   return {
     filter: readFilter(filter, conjuncts),
     part,
     removed: rows,
     visited: rows,
-    message: `is expected to keep ${count(node.planRows ?? 0)} rows of all that it reads of ${tableOf(node)} (cost ${count(price)})`,
+    message: `is expected to keep ${count(found)} rows of all that it reads of ${tableOf(node)} (cost ${count(price)})`,
   }
 }
 
