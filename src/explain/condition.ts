@@ -244,3 +244,9 @@ export function functionsOf(pieces: readonly Piece[]): string[] {
   walk(pieces)
   return found
 }
+
+/** A column's own name: without qualifier and quotes. */
+export function bareName(name: string): string {
+  const last = /(?:^|\.)("(?:[^"]|"")*"|[^."]+)$/.exec(name)?.[1] ?? name
+  return last.startsWith('"') ? last.slice(1, -1).replaceAll('""', '"') : last
+}

@@ -1,5 +1,6 @@
 import type { Relation } from "../database/catalog.ts"
 import { relationIn } from "./catalog.ts"
+import { bareName } from "./condition.ts"
 import type { Facts } from "./facts.ts"
 import type { PlanIssue, PlanIssueId } from "./issue.ts"
 import type { PlanNode } from "./plan.ts"
@@ -16,7 +17,7 @@ export function confirm(issue: PlanIssue, node: PlanNode, facts: Facts): PlanIss
   if (table === null) return issue
   if (issue.issue === "implicit_cast") return confirmCast(issue, table)
   if (!wantsIndex.has(issue.issue)) return issue
-  const wanted = (issue.columns ?? []).map(bare)
+  const wanted = (issue.columns ?? []).map(bareName)
   const serving = table.indexes.find((index) => index.valid && wanted.includes(index.columns[0]?.column ?? ""))
   if (serving === undefined) return wanted.length === 0 ? issue : { ...issue, confirmed: true }
   return {
@@ -27,7 +28,7 @@ export function confirm(issue: PlanIssue, node: PlanNode, facts: Facts): PlanIss
 }
 
 function confirmCast(issue: PlanIssue, table: Relation): PlanIssue {
-  const column = table.columns.find((one) => issue.columns?.some((name) => bare(name) === one.name))
+  const column = table.columns.find((one) => issue.columns?.some((name) => bareName(name) === one.name))
   return column === undefined
     ? issue
     : { ...issue, confirmed: true, message: `${issue.message} The column's type is ${column.type}.` }
@@ -47,10 +48,4 @@ function confirmForeignKey(issue: PlanIssue, node: PlanNode, facts: Facts): Plan
     columns: key.columns,
     advice: `Index ${key.from.name} (${key.columns.join(", ")}): every deleted or changed key is looked up there.`,
   }
-}
-
-/** A column's own name: without qualifier and quotes. */
-function bare(name: string): string {
-  const last = /(?:^|\.)("(?:[^"]|"")*"|[^."]+)$/.exec(name)?.[1] ?? name
-  return last.startsWith('"') ? last.slice(1, -1).replaceAll('""', '"') : last
 }

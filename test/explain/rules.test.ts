@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import type { Relation } from "../../src/database/catalog.ts"
 import { type AnalyzeContext, analyzeQueryPlan, parsePlan } from "../../src/explain/index.ts"
 
 /** Issues of a plan in the text format, as "id at node", the loud ones before a bar, mere information after it. */
@@ -27,4 +28,81 @@ describe("sequential scans", () => {
   it("that keep more than a tenth were the right thing to do", () => {
     expect(told(scan("(t.a = 5)", 22_000))).toBe("")
   })
+  it.each([
+    ["(t.a ~~ ANY ('{%abc,\"% d\"}'::text[]))", "leading_wildcard_like"],
+    ["(t.a ~ '^(?:.*(?:abc|def).*)$'::text)", "leading_wildcard_like"],
+    ["(t.a ~ '^[ab]c'::text)", "leading_wildcard_like"],
+    ["(t.a ~~* 'abc%'::text)", "leading_wildcard_like"],
+    ["(t.a ~ '^(?:abc.*)$'::text)", "sequential_scan"],
+    ["(t.a ~~ 'abc%'::text)", "sequential_scan"],
+    ["((t.a ~~ '%abc'::text) OR (t.b ~~ '%abc'::text))", "leading_wildcard_like"],
+    ["((t.a ~~ '%abc'::text) OR (t.b = 5))", "leading_wildcard_like"],
+    ["((t.a = 4) OR (t.b = 5))", "or_across_columns"],
+    ["((lower(t.a) = 'x'::text) OR (lower(t.a) = 'y'::text))", "function_on_column"],
+    ["known_to(t.a)", "function_on_column"],
+    ["(NOT known_to(t.a))", "function_on_column"],
+    ["(lower(t.a) IS NULL)", "function_on_column"],
+    ["(t.a IS NULL)", "sequential_scan"],
+    ["(NOT t.a)", "sequential_scan"],
+    ["(t.a << '[1,2)'::int4range)", "sequential_scan"],
+  ])("with the filter %s are told as %s", (filter, issue) => {
+    expect(told(scan(filter, 20))).toBe(`${issue} at 0`)
+  })
+  it("that no index could narrow are left alone: chance, or a subquery for each row", () => {
+    expect(told(scan("(random() < '0.01'::double precision)", 20))).toBe("")
+    const subquery = (loops: number): string => `
+  SubPlan 1
+    ->  Index Only Scan using i on public.u  (cost=0.10..1.00 rows=1 width=4) (actual time=0.000..0.000 rows=1 loops=${loops})`
+    expect(told(scan("((SubPlan 1) > 5)", 20, subquery(200_000)))).toBe("")
+    // Cheap conditions are asked first: what reached the subquery had passed them.
+    expect(told(scan("((t.a = 5) AND ((SubPlan 1) > 5))", 20, subquery(190_000)))).toBe("")
+    expect(told(scan("((t.a = 5) AND ((SubPlan 1) > 5))", 20, subquery(40)))).toBe("sequential_scan at 0")
+  })
+  it("that compare a column as text: the catalog tells whether that is the column's own type", () => {
+    const filter = "((t.a)::text = 'x'::text)"
+    const catalog = (type: string): AnalyzeContext => ({
+      catalog: { relations: [relation("t", [["a", type]])] },
+    })
+    expect(told(scan(filter, 20))).toBe("sequential_scan at 0")
+    expect(told(scan(filter, 20), catalog("character varying(20)"))).toBe("sequential_scan at 0")
+    expect(told(scan(filter, 20), catalog("integer"))).toBe("implicit_cast at 0")
+    expect(told(scan(filter, 20), catalog("character(8)"))).toBe("implicit_cast at 0")
+  })
 })
+
+/** A table of the catalog with nothing but columns. */
+function relation(name: string, columns: readonly (readonly [string, string])[]): Relation {
+  return {
+    oid: 1,
+    schema: "public",
+    name,
+    kind: "table",
+    rows: 200_000,
+    pages: 1000,
+    allVisiblePages: 1000,
+    modifiedSinceAnalyze: 0,
+    size: 8_192_000,
+    rowSecurity: false,
+    parent: null,
+    bound: null,
+    partitionKey: null,
+    children: [],
+    columns: columns.map(([column, type]) => ({
+      name: column,
+      type,
+      typeId: 0,
+      typeKind: "base",
+      baseType: null,
+      enumValues: null,
+      nullable: true,
+      default: null,
+      generated: null,
+      identity: null,
+      collation: null,
+      statistics: null,
+    })),
+    indexes: [],
+    constraints: [],
+    referencedBy: [],
+  }
+}

@@ -31,8 +31,7 @@ const noPartitionPruning: Rule = {
     const families = new Set(scans.map(family))
     if (scans.length < fewest || families.size !== 1 || families.has(null)) return null
     const computed = scans.filter((scan) => {
-      const filter = text(scan, "Filter")
-      const kind = filter === null ? "plain" : readFilter(filter).kind
+      const kind = text(scan, "Filter") === null ? "plain" : readFilter(scan, facts)?.kind
       return kind === "function_on_column" || kind === "implicit_cast"
     })
     if (computed.length < 0.75 * scans.length) return null
@@ -42,7 +41,7 @@ const noPartitionPruning: Rule = {
     return {
       ms: facts.timed ? empty.reduce((sum, scan) => sum + (scan.inclusive.time ?? 0), 0) : null,
       costPart: empty.reduce((sum, scan) => sum + (scan.inclusive.cost ?? 0), 0) / Math.max(1, facts.totalCost),
-      columns: readFilter(text(computed[0]!, "Filter")!).columns,
+      columns: readFilter(computed[0]!, facts)?.columns,
       message: facts.analyzed
         ? `${count(ran.length)} partitions were read, and ${count(empty.length)} of them held nothing: the condition computes something from the partition key, so none could be left out.`
         : `All ${count(scans.length)} partitions will be read: the condition computes something from the partition key, so none can be left out.`,

@@ -3,7 +3,7 @@ import { child, executed, type Facts, has, ownBlocks, rowsOf, text, totalOf } fr
 import type { PlanIssueId } from "../issue.ts"
 import type { PlanNode } from "../plan.ts"
 import { savedByIndex } from "../pricing.ts"
-import { type FilterReading, readFilter } from "./filter.ts"
+import { type FilterReading, readFilter, removedByFilter } from "./filter.ts"
 import { count, type Observation, percent, type Rule, savingOf, tableOf } from "./rule.ts"
 
 /** Below this an index saves too little of a scan to be worth keeping: half of what the planner would charge. */
@@ -43,9 +43,10 @@ function read(node: PlanNode, facts: Facts): ScanReading | null {
   if (!facts.analyzed) return filter === null ? null : readPlannedScan(node, filter, facts)
   if (!executed(node)) return null
   const loops = Math.max(1, node.actual!.loops / node.participants)
-  const found = rowsOf(node)
-  const removed = totalOf(node, "Rows Removed by Filter")
-  const visited = found + removed
+  const removed = removedByFilter(node)
+  const visited = rowsOf(node) + totalOf(node, "Rows Removed by Filter")
+  // What an index would have found: of a filter that also asks a subquery, more than what was kept.
+  const found = visited - removed
   const blocks = has(node, "Shared Hit Blocks") ? ownBlocks(node) : pagesByCost(node, facts) * loops
   if (visited < minimumRemoved && blocks < minimumBlocks) return null
   const table = { rows: visited / loops, pages: blocks / loops }
@@ -55,8 +56,10 @@ function read(node: PlanNode, facts: Facts): ScanReading | null {
   const conditions = Math.max(1, conjuncts.length)
   const part = savedByIndex({ ...table, found: found / loops }, facts.cost, conditions)
   if (part < worthwhile) return readJoinedScan(node, table, facts)
+  const reading = readFilter(node, facts)
+  if (reading === null) return null
   return {
-    filter: readFilter(filter, conjuncts),
+    filter: reading,
     part,
     removed,
     visited,
@@ -115,9 +118,10 @@ function readPlannedScan(node: PlanNode, filter: string, facts: Facts): ScanRead
   const rows = once / perRow
   const found = node.planRows ?? 0
   const part = savedByIndex({ rows, pages: rows / 100, found }, facts.cost, conditions)
-  if (part < worthwhile || found > (1 - minimumThrown) * rows) return null
+  const reading = readFilter(node, facts)
+  if (part < worthwhile || found > (1 - minimumThrown) * rows || reading === null) return null
   return {
-    filter: readFilter(filter, conjuncts),
+    filter: reading,
     part,
     removed: rows,
     visited: rows,
@@ -178,7 +182,8 @@ export const scanRules: readonly Rule[] = [
     "leading_wildcard_like",
     ["leading_wildcard_like"],
     "Build a trigram index (GIN with gin_trgm_ops, extension pg_trgm) or search words with full-text search; for fixed endings index reverse(column).",
-    (filter) => `; the pattern on ${filter.columns.join(", ")} has no fixed beginning, so no ordered index can narrow it`,
+    (filter) =>
+      `; the pattern on ${filter.columns.join(", ")} has no fixed beginning, or ignores case, so no ordered index can narrow it`,
   ),
   scanRule(
     "or_across_columns",
