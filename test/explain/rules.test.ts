@@ -70,6 +70,51 @@ describe("sequential scans", () => {
   })
 })
 
+describe("index scans", () => {
+  const bitmap = (
+    condition: string,
+  ): string => `Bitmap Heap Scan on public.t  (cost=8396.45..8739.05 rows=98 width=31) (actual time=20.967..20.976 rows=101 loops=1)
+  Recheck Cond: ${condition}
+  Heap Blocks: exact=2
+  Buffers: shared hit=1097
+  ->  Bitmap Index Scan on t_ab  (cost=0.00..8396.42 rows=98 width=0) (actual time=20.955..20.955 rows=101 loops=1)
+        Index Cond: ${condition}
+        Buffers: shared hit=1095
+Execution Time: 21.000 ms`
+  it("below a bitmap walk through the whole index as well where its first column is left open", () => {
+    expect(told(bitmap("((t.b >= 4200) AND (t.b <= 4300))"))).toBe("index_column_order at 0.0")
+    expect(told(bitmap("(t.words ~~ '%abc%'::text)")), "an index without order").toBe("")
+  })
+  const only = (
+    condition: string,
+    filter: string,
+    kept: number,
+    removed: number,
+  ): string => `Index Only Scan using t_ab on public.t  (cost=0.42..9000.00 rows=${kept} width=8) (actual time=0.010..30.000 rows=${kept} loops=1)
+${condition === "" ? "" : `  Index Cond: ${condition}\n`}  Filter: ${filter}
+  Rows Removed by Filter: ${removed}
+  Heap Fetches: 0
+  Buffers: shared hit=1500
+Execution Time: 30.000 ms`
+  it("that filter what they find are told for the filter, not for the index's order", () => {
+    expect(told(only("(t.a < 500)", "((t.b % 1000) = 7)", 80, 90_000))).toBe("index_inefficient at 0")
+  })
+  it("without a condition are scans: their filter keeps an index from being searched", () => {
+    expect(told(only("", "(lower(t.b) = 'x'::text)", 80, 190_000))).toBe("function_on_column at 0")
+    expect(told(only("", "((t.b)::numeric = 4.5)", 0, 190_000))).toBe("implicit_cast at 0")
+    expect(told(only("", "(t.b = 5)", 80, 190_000))).toBe("index_inefficient at 0")
+    const plain =
+      "Index Only Scan using t_a on public.t  (cost=0.42..9000.00 rows=2500 width=8)\n  Filter: ((t.a)::numeric = 4.5)"
+    expect(told(plain)).toBe("implicit_cast at 0")
+  })
+  it("do not want a column more in their index for what a subquery decides", () => {
+    const filter = "((SubPlan 1) > 5)"
+    const subplan =
+      "\n  SubPlan 1\n    ->  Result  (cost=0.00..0.01 rows=1 width=4) (actual time=0.000..0.000 rows=1 loops=90080)"
+    expect(told(only("(t.a < 500)", filter, 80, 90_000).replace("\nExec", `${subplan}\nExec`))).toBe("")
+  })
+})
+
 /** A table of the catalog with nothing but columns. */
 function relation(name: string, columns: readonly (readonly [string, string])[]): Relation {
   return {

@@ -1,6 +1,9 @@
+import { comparisonOf, conjunctsOf } from "../condition.ts"
 import { countOf, executed, type Facts, has, limitAbove, loopsOf, ownBlocks, rowsOf, text, texts, totalOf } from "../facts.ts"
 import type { PlanNode } from "../plan.ts"
+import { removedByFilter } from "./filter.ts"
 import { count, type Observation, percent, type Rule, savingOf, tableOf, time } from "./rule.ts"
+import { readScan } from "./scan.ts"
 
 const indexScans = ["Index Scan", "Index Only Scan"] as const
 
@@ -11,10 +14,15 @@ const descent = 4
 
 /** Rows that an index scan discards for each that it keeps, when that is too many. */
 function discards(node: PlanNode): { removed: number; found: number; part: number } | null {
-  const removed = totalOf(node, "Rows Removed by Filter")
-  const found = rowsOf(node)
+  const removed = removedByFilter(node)
+  const found = visitedRows(node) - removed
   if (removed < 1000 || removed < 10 * found) return null
   return { removed, found, part: removed / Math.max(1, removed + found) }
+}
+
+/** Rows that the index led to, kept or not. */
+function visitedRows(node: PlanNode): number {
+  return rowsOf(node) + totalOf(node, "Rows Removed by Filter")
 }
 
 /** An index read only for its order below a Limit, filtering until enough rows turn up. */
@@ -55,7 +63,8 @@ const indexInefficient: Rule = {
   test(node, facts): Observation | null {
     if (!executed(node) || text(node, "Filter") === null || stoppedByLimit(node, facts) !== null) return null
     const reading = discards(node)
-    if (reading === null) return null
+    // Without a condition the index is only scanned: rules of scans tell why it cannot be searched.
+    if (reading === null || (readScan(node, facts)?.filter.kind ?? "plain") !== "plain") return null
     return {
       ...savingOf(node, reading.part, facts),
       message: `The index finds ${count(reading.removed + reading.found)} rows of ${tableOf(node)}, of which the filter throws away ${percent(reading.part)}: it is searched by the wrong columns.`,
@@ -65,18 +74,25 @@ const indexInefficient: Rule = {
 
 /** Blocks that a search of an index with the right leading columns would have touched. */
 function expectedBlocks(node: PlanNode): number {
-  const rows = rowsOf(node)
-  const heap = node.type === "Index Only Scan" ? countOf(node, "Heap Fetches") : rows + totalOf(node, "Rows Removed by Filter")
+  const rows = visitedRows(node)
+  const heap = { "Index Only Scan": countOf(node, "Heap Fetches"), "Bitmap Index Scan": 0 }[node.type] ?? rows
   return loopsOf(node) * descent + rows / entriesPerLeaf + heap
+}
+
+/** Conditions that a B-tree answers: of another kind of index the blocks say nothing about an order. */
+function isOrdered(node: PlanNode): boolean {
+  return conjunctsOf(text(node, "Index Cond") ?? "").every((conjunct) =>
+    ["=", "<", "<=", ">", ">="].includes(comparisonOf(conjunct)?.operator ?? ""),
+  )
 }
 
 const indexColumnOrder: Rule = {
   id: "index_column_order",
   needs: "analyze",
-  types: indexScans,
+  types: [...indexScans, "Bitmap Index Scan"],
   advice: "Build an index whose first column is the one that the condition restricts by equality.",
   test(node, facts): Observation | null {
-    if (!executed(node) || text(node, "Index Cond") === null || manySearches(node) !== null) return null
+    if (!executed(node) || text(node, "Index Cond") === null || manySearches(node) !== null || !isOrdered(node)) return null
     const blocks = ownBlocks(node)
     const expected = expectedBlocks(node)
     if (blocks < 100 || blocks < 10 * expected) return null
@@ -92,7 +108,7 @@ const indexColumnOrder: Rule = {
 }
 
 function heapPrice(node: PlanNode, facts: Facts): number {
-  return node.type === "Index Only Scan" ? 0 : (node.planRows ?? 0) * facts.cost.randomPage
+  return node.type !== "Index Scan" ? 0 : (node.planRows ?? 0) * facts.cost.randomPage
 }
 
 function manySearches(node: PlanNode): { searches: number; loops: number } | null {

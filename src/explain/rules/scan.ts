@@ -1,5 +1,5 @@
 import { comparisonOf, conjunctsOf, wrappingOf } from "../condition.ts"
-import { child, executed, type Facts, has, ownBlocks, rowsOf, text, totalOf } from "../facts.ts"
+import { child, executed, type Facts, has, limitAbove, ownBlocks, rowsOf, text, totalOf } from "../facts.ts"
 import type { PlanIssueId } from "../issue.ts"
 import type { PlanNode } from "../plan.ts"
 import { savedByIndex } from "../pricing.ts"
@@ -39,6 +39,8 @@ const readings = new WeakMap<PlanNode, { readonly facts: Facts; readonly reading
 
 function read(node: PlanNode, facts: Facts): ScanReading | null {
   if (node.relation === null) return null
+  // An index that is read without a condition is scanned too; one that is read for its order ends when there are rows enough.
+  if (node.type !== "Seq Scan" && (text(node, "Index Cond") !== null || limitAbove(node, facts) !== null)) return null
   const filter = text(node, "Filter")
   if (!facts.analyzed) return filter === null ? null : readPlannedScan(node, filter, facts)
   if (!executed(node)) return null
@@ -143,11 +145,13 @@ function scanRule(
   return {
     id,
     needs: "plan",
-    types: ["Seq Scan"],
+    types: ["Seq Scan", "Index Scan", "Index Only Scan"],
     advice,
     test(node, facts): Observation | null {
       const reading = readScan(node, facts)
       if (reading === null || !kinds.includes(reading.filter.kind)) return null
+      // An index that is read from end to end, and could be searched for what the filter asks, wants other columns.
+      if (node.type !== "Seq Scan" && reading.filter.kind === "plain") return null
       return {
         ...savingOf(node, reading.part, facts),
         columns: reading.filter.columns,
