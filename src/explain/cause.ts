@@ -34,6 +34,7 @@ const explanations: readonly Explains[] = [
   { cause: "large_offset", symptoms: ["sort_for_limit", "sort_spill", "index_low_correlation"], at: ["below"] },
   { cause: "no_partition_pruning", symptoms: [...scans, "row_misestimate"], at: ["below"] },
   { cause: "stale_statistics", symptoms: ["row_misestimate"], at: ["same"] },
+  { cause: "toast_reads", symptoms: ["index_low_correlation"], at: ["same"] },
   { cause: "slow_io", symptoms: ["low_cache_hit"], at: ["same"] },
   { cause: "count_distinct_sort", symptoms: ["temp_io"], at: ["same"] },
   ...[...scans, "foreign_filter_local", "cte_materialized_filter", "late_filter", "no_partition_pruning", "cartesian_join"].map(

@@ -152,3 +152,17 @@ export function isHashed(node: PlanNode, facts: Facts): boolean {
 export function subtree(node: PlanNode): PlanNode[] {
   return [...planNodes(node)]
 }
+
+/** The WITH query whose rows a CTE Scan reads: names may repeat, the nearest enclosing one counts. */
+export function producerOf(scan: PlanNode, facts: Facts): PlanNode | null {
+  const wanted = `CTE ${text(scan, "CTE Name")}`
+  for (let above: PlanNode | undefined = scan; above !== undefined; above = facts.parentOf.get(above)) {
+    for (const one of above.children) if (one.subplan === wanted) return one
+  }
+  return null
+}
+
+/** Rows come from the last round of a recursion: how many is anybody's guess, and the planner's is ten times the first. */
+export function readsRecursion(node: PlanNode): boolean {
+  return subtree(node).some((one) => one.type === "WorkTable Scan")
+}

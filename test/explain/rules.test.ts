@@ -107,11 +107,77 @@ Execution Time: 30.000 ms`
       "Index Only Scan using t_a on public.t  (cost=0.42..9000.00 rows=2500 width=8)\n  Filter: ((t.a)::numeric = 4.5)"
     expect(told(plain)).toBe("implicit_cast at 0")
   })
+  it("of a BRIN index keep whole blocks by design: told only where most rows are checked in vain", () => {
+    const brin = (
+      kept: number,
+      removed: number,
+      blocks: string,
+    ): string => `Bitmap Heap Scan on public.t  (cost=20.00..9000.00 rows=50000 width=8) (actual time=1.000..30.000 rows=${kept} loops=1)
+  Recheck Cond: (t.at > '2024-01-01')
+  Rows Removed by Index Recheck: ${removed}
+  Heap Blocks: ${blocks}
+  Buffers: shared hit=3000
+  ->  Bitmap Index Scan on t_at  (cost=0.00..18.00 rows=60000 width=0) (actual time=0.500..0.500 rows=30000 loops=1)
+        Index Cond: (t.at > '2024-01-01')
+        Buffers: shared hit=5
+Execution Time: 30.000 ms`
+    expect(told(brin(50_000, 6000, "lossy=3000"))).toBe("")
+    expect(told(brin(500, 100_000, "lossy=3000"))).toBe("index_recheck at 0 | row_misestimate at 0")
+    expect(told(brin(50_000, 60_000, "exact=400 lossy=2600"))).toBe("lossy_bitmap at 0")
+  })
+  const scattered = (
+    condition: string,
+    more = "",
+  ): string => `Index Scan using t_a on public.t  (cost=0.42..44178.64 rows=30181 width=184) (actual time=0.017..80.000 rows=30001 loops=1)
+  Output: pad
+  Index Cond: ${condition}
+  Buffers: shared hit=30086${more}
+Execution Time: 80.000 ms`
+  it("of scattered rows cost a block each, cached or not", () => {
+    expect(told(scattered("(t.a < 31000)"))).toBe("index_low_correlation at 0")
+    expect(told(scattered("(t.a < 31000)", " read=200\n  I/O Timings: shared read=1.0"))).toBe("index_low_correlation at 0")
+    expect(told(scattered("(t.a = ANY ('{1,500,977}'::integer[]))")), "one search for each element").toBe("")
+    // What is fetched from out of line is no scattering.
+    const toast = scattered("(t.a < 31000)")
+      .replace("Output: pad", "Output: (body ->> 'x'::text)")
+      .replace("hit=30086", "hit=99000")
+    expect(told(toast)).toBe("toast_reads at 0")
+  })
   it("do not want a column more in their index for what a subquery decides", () => {
     const filter = "((SubPlan 1) > 5)"
     const subplan =
       "\n  SubPlan 1\n    ->  Result  (cost=0.00..0.01 rows=1 width=4) (actual time=0.000..0.000 rows=1 loops=90080)"
     expect(told(only("(t.a < 500)", filter, 80, 90_000).replace("\nExec", `${subplan}\nExec`))).toBe("")
+  })
+})
+
+describe("bloat", () => {
+  const sparse = (
+    rows: number,
+  ): string => `Seq Scan on public.t  (cost=0.00..3600.00 rows=${rows} width=4) (actual time=0.010..20.000 rows=${rows} loops=1)
+  Output: id
+  Buffers: shared hit=3500
+Execution Time: 20.000 ms`
+  it("is a page with fewer rows than fit a page at their largest", () => {
+    expect(told(sparse(6000))).toBe("read_inefficiency at 0")
+    expect(told(sparse(15_000)), "wide rows").toBe("")
+  })
+})
+
+describe("recursion", () => {
+  const walk = `Aggregate  (cost=3.00..3.10 rows=1 width=8) (actual time=60.000..60.000 rows=1 loops=1)
+  CTE r
+    ->  Recursive Union  (cost=0.00..3.00 rows=31 width=4) (actual time=0.010..50.000 rows=30000 loops=1)
+          ->  Index Scan using tree_pkey on public.tree  (cost=0.29..8.30 rows=1 width=4) (actual time=0.010..0.020 rows=1 loops=1)
+                Index Cond: (tree.id = 1)
+          ->  Nested Loop  (cost=0.29..20.00 rows=3 width=4) (actual time=0.005..3.000 rows=2000 loops=15)
+                ->  WorkTable Scan on r r_1  (cost=0.00..0.20 rows=10 width=4) (actual time=0.001..0.100 rows=2000 loops=15)
+                ->  Index Scan using tree_up on public.tree t  (cost=0.29..1.00 rows=1 width=4) (actual time=0.001..0.001 rows=1 loops=30000)
+                      Index Cond: (t.up = r_1.id)
+  ->  CTE Scan on r  (cost=0.00..0.60 rows=31 width=4) (actual time=0.010..55.000 rows=30000 loops=1)
+Execution Time: 60.000 ms`
+  it("is estimated by a rule of thumb: told once, and without blame", () => {
+    expect(told(walk)).toBe(" | row_misestimate at 0.0")
   })
 })
 

@@ -1,5 +1,5 @@
 import { conjunctsOf } from "../condition.ts"
-import { ancestors, executed, type Facts, limitAbove, rowsOf, text } from "../facts.ts"
+import { ancestors, executed, type Facts, limitAbove, producerOf, readsRecursion, rowsOf, text } from "../facts.ts"
 import type { PlanNode } from "../plan.ts"
 import { count, nothingSaved, type Observation, type Rule, tableOf } from "./rule.ts"
 
@@ -27,6 +27,7 @@ export function misestimateOf(node: PlanNode, facts: Facts): Misestimate | null 
 
 /** Whether the node ran to its end and counts rows as the planner does. */
 function comparable(node: PlanNode, facts: Facts): boolean {
+  if (node.type !== "Recursive Union" && readsRecursion(node)) return false
   if (node.type === "Memoize" || node.type === "BitmapAnd" || node.type === "BitmapOr" || node.type === "ModifyTable")
     return false
   if (node.type === "Bitmap Index Scan") {
@@ -60,7 +61,8 @@ function mayStopEarly(node: PlanNode, facts: Facts): boolean {
 
 /** The misestimate begins here: no child is off as well, in the same direction. */
 function isOrigin(node: PlanNode, own: Misestimate, facts: Facts): boolean {
-  const stack = [...node.children]
+  const producer = node.type === "CTE Scan" ? producerOf(node, facts) : null
+  const stack = producer === null ? [...node.children] : [producer]
   for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
     const below = misestimateOf(next, facts)
     if (below !== null && below.under === own.under) return false
@@ -118,6 +120,8 @@ const rowMisestimate: Rule = {
 /** Too few rows expected leads to nested loops and tables that do not fit; too many only to a cautious plan. */
 function severityOf(node: PlanNode, off: Misestimate, facts: Facts): "medium" | "low" | "info" {
   const rows = rowsOf(node)
+  // No statistics tell how often a recursion goes round.
+  if (node.type === "Recursive Union") return "info"
   // A short statement has nothing to lose by its plan.
   if (facts.totalTime !== null && facts.totalTime < 10) return "info"
   if (off.under) return rows >= 10_000 && off.factor >= 100 ? "medium" : rows >= 1000 ? "low" : "info"

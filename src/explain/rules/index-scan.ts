@@ -134,6 +134,9 @@ const manyIndexSearches: Rule = {
   },
 }
 
+/** Fewer scattered rows are found quickly where their blocks are cached. */
+const manyScattered = 10_000
+
 const indexLowCorrelation: Rule = {
   id: "index_low_correlation",
   needs: "analyze",
@@ -142,20 +145,21 @@ const indexLowCorrelation: Rule = {
     "CLUSTER the table by this index or partition it, or make the index covering (INCLUDE) so that the table need not be read. A BRIN index would not help.",
   test(node, facts): Observation | null {
     if (!executed(node) || !has(node, "Shared Hit Blocks")) return null
-    const rows = rowsOf(node) + totalOf(node, "Rows Removed by Filter")
+    const rows = visitedRows(node)
     const loops = Math.max(1, loopsOf(node))
-    // A search that yields a few rows pays for its descent, not for the order of the table.
-    if (rows < 1000 || rows / loops < 100 || discards(node) !== null) return null
+    // A search that yields a few rows pays for its descent, not for the order of the table; one for a list of values is many of them.
+    const many = texts(node, "Index Cond").some((condition) => condition.includes("= ANY"))
+    if (rows < 1000 || rows / loops < 100 || many || discards(node) !== null) return null
     const heap = ownBlocks(node) - loops * descent - rows / entriesPerLeaf
     if (heap / rows < 0.8) return null
     const waited = node.exclusive.ioReadTime
     const saving = savingOf(node, 1, facts)
     return {
       ...saving,
-      // Without I/O times: a block in order would be read once for all of its rows, and finding it is about half of the work.
-      ms: saving.ms === null ? null : Math.min(saving.ms, waited ?? saving.ms * 0.5),
+      // A block in order would be looked up once for all of its rows: of a cached one, that is about half of the work.
+      ms: saving.ms === null ? null : Math.min(saving.ms, Math.max(waited ?? 0, rows >= manyScattered ? saving.ms * 0.5 : 0)),
       costPart: saving.costPart * 0.5,
-      message: `${count(rows)} rows of ${tableOf(node)} lie on almost as many different blocks: the table is not stored in the order of ${node.index ?? "the index"}${waited === null ? "" : `, and reading them took ${time(waited)}`}.`,
+      message: `${count(rows)} rows of ${tableOf(node)} lie on almost as many different blocks: the table is not stored in the order of ${node.index ?? "the index"}${waited === null || waited < 1 ? "" : `, and reading them took ${time(waited)}`}.`,
     }
   },
 }
@@ -188,7 +192,8 @@ const lossyBitmap: Rule = {
     const lossy = sumWithWorkers(node, "Lossy Heap Blocks")
     const exact = sumWithWorkers(node, "Exact Heap Blocks")
     const rechecked = totalOf(node, "Rows Removed by Index Recheck")
-    if (lossy <= 0 || rechecked <= 0 || lossy < 0.1 * (lossy + exact)) return null
+    // A bitmap that ran out of memory keeps some blocks exactly; one of a BRIN index never had a single row.
+    if (lossy <= 0 || exact <= 0 || rechecked <= 0 || lossy < 0.1 * (lossy + exact)) return null
     const visited = rechecked + rowsOf(node) + totalOf(node, "Rows Removed by Filter")
     const needed = (lossy + exact) * 100
     return {
@@ -219,7 +224,9 @@ const indexRecheck: Rule = {
     "Use an index that decides the condition exactly: a B-tree or expression index instead of GIN, GiST or BRIN, another operator class, or a longer search pattern.",
   test(node, facts): Observation | null {
     const rechecked = totalOf(node, "Rows Removed by Index Recheck")
-    if (rechecked < 1000 || rechecked < rowsOf(node) || sumWithWorkers(node, "Lossy Heap Blocks") > 0) return null
+    if (rechecked < 1000 || rechecked < rowsOf(node)) return null
+    // The memory was too small for the bitmap, which is another matter.
+    if (sumWithWorkers(node, "Lossy Heap Blocks") > 0 && sumWithWorkers(node, "Exact Heap Blocks") > 0) return null
     return {
       ...savingOf(node, rechecked / (rechecked + Math.max(1, rowsOf(node))), facts),
       message: `The index found ${count(rechecked)} rows of ${tableOf(node)} that do not satisfy the condition: it cannot decide the condition exactly.`,

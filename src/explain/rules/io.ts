@@ -4,7 +4,10 @@ import type { PlanNode } from "../plan.ts"
 import { count, nothingSaved, type Observation, percent, type Rule, savingOf, tableOf, time } from "./rule.ts"
 import { pagesByCost } from "./scan.ts"
 
-/** Rows longer than a quarter of a page are moved out of line (TOAST), so a healthy page holds four at least. */
+/**
+ * Rows longer than a quarter of a page are moved out of line (TOAST), so a full page holds four at least; a page that is kept half empty
+ * on purpose (fillfactor 50) two.
+ */
 const fewestRowsPerPage = 4
 
 const minimumBlocks = 500
@@ -21,7 +24,7 @@ const readInefficiency: Rule = {
     const loops = Math.max(1, loopsOf(node) / node.participants)
     const visited = rowsOf(node) + totalOf(node, "Rows Removed by Filter")
     const expected = Math.max(1, visited / fewestRowsPerPage)
-    if (blocks < minimumBlocks || blocks < 4 * expected || outOfLine(node, blocks / loops, facts)) return null
+    if (blocks < minimumBlocks || blocks < 2 * expected || outOfLine(node, blocks / loops, facts)) return null
     return {
       ...savingOf(node, Math.max(0, 1 - expected / blocks), facts),
       message: `${count(blocks)} blocks of ${tableOf(node)} were read to find ${count(visited)} rows: the table is bloated.`,

@@ -1,4 +1,4 @@
-import { child, executed, type Facts, isHashed, loopsOf, rowsOf, subtree, text, texts, totalOf } from "../facts.ts"
+import { child, executed, type Facts, isHashed, loopsOf, producerOf, rowsOf, subtree, text, texts, totalOf } from "../facts.ts"
 import type { PlanNode } from "../plan.ts"
 import { count, type Observation, percent, type Rule, savingBelow } from "./rule.ts"
 
@@ -93,14 +93,6 @@ const cteFilter: Rule = {
       message: `The WITH query makes ${count(removed + rowsOf(node))} rows, of which the filter on it keeps ${count(rowsOf(node))}: it was computed in full before it was filtered.`,
     }
   },
-}
-
-function producerOf(scan: PlanNode, facts: Facts): PlanNode | null {
-  const wanted = `CTE ${text(scan, "CTE Name")}`
-  for (let above: PlanNode | undefined = scan; above !== undefined; above = facts.parentOf.get(above)) {
-    for (const one of above.children) if (one.subplan === wanted) return one
-  }
-  return null
 }
 
 const aggregates =
