@@ -181,6 +181,95 @@ Execution Time: 60.000 ms`
   })
 })
 
+describe("work divided among processes", () => {
+  /** The leader and two workers, each with its time and rows at the join and its rows of the scan below. */
+  const loop = (each: readonly (readonly [time: number, rows: number])[]): string => {
+    const sum = (at: 0 | 1): number => each.reduce((total, one) => total + one[at], 0)
+    const node = (rows: boolean): string =>
+      `time=0.010..${(sum(0) / (rows ? 3 : 30)).toFixed(3)} rows=${Math.round(sum(1) / 3)} loops=3`
+    const workers = (indent: string, part: number): string =>
+      each
+        .slice(1)
+        .map(([time, rows], at) => `${indent}Worker ${at}:  actual time=0.010..${(time * part).toFixed(3)} rows=${rows} loops=1`)
+        .join("\n")
+    const most = Math.max(...each.map(([time]) => time))
+    return `Gather  (cost=0.00..9000.00 rows=9000 width=8) (actual time=1.000..${most + 1}.000 rows=${sum(1)} loops=1)
+  Workers Planned: 2
+  Workers Launched: 2
+  ->  Nested Loop  (cost=0.00..8000.00 rows=3000 width=8) (actual ${node(true)})
+${workers("        ", 1)}
+        ->  Parallel Seq Scan on public.t  (cost=0.00..900.00 rows=3000 width=8) (actual ${node(false)})
+${workers("              ", 0.1)}
+        ->  Index Scan using u_pkey on public.u  (cost=0.42..0.50 rows=1 width=8) (actual time=0.001..0.001 rows=1 loops=${sum(1)})
+              Index Cond: (u.id = t.id)
+Execution Time: ${most + 2}.000 ms`
+  }
+  it("is uneven where some rows are dearer than others", () => {
+    expect(
+      told(
+        loop([
+          [400, 2000],
+          [40, 4000],
+          [40, 4000],
+        ]),
+      ),
+    ).toBe("parallel_imbalance at 0.0")
+  })
+  it("is not uneven where a process was late and took what was left", () => {
+    expect(
+      told(
+        loop([
+          [400, 8000],
+          [40, 900],
+          [40, 900],
+        ]),
+      ),
+    ).toBe("")
+    expect(
+      told(
+        loop([
+          [130, 3000],
+          [120, 3000],
+          [110, 3000],
+        ]),
+      ),
+    ).toBe("")
+  })
+  it("is uneven where one part is too large for its process", () => {
+    const append = (
+      large: number,
+    ): string => `Gather  (cost=0.00..9000.00 rows=9000 width=8) (actual time=1.000..401.000 rows=9000 loops=1)
+  Workers Planned: 2
+  Workers Launched: 2
+  ->  Parallel Append  (cost=0.00..8000.00 rows=3000 width=8) (actual time=0.010..160.000 rows=3000 loops=3)
+        Worker 0:  actual time=0.010..40.000 rows=1000 loops=1
+        Worker 1:  actual time=0.010..40.000 rows=1000 loops=1
+        ->  Seq Scan on public.t_1  (cost=0.00..900.00 rows=3000 width=8) (actual time=0.010..${large}.000 rows=7000 loops=1)
+        ->  Seq Scan on public.t_2  (cost=0.00..900.00 rows=3000 width=8) (actual time=0.010..${(396 - large) / 2}.000 rows=1000 loops=1)
+        ->  Seq Scan on public.t_3  (cost=0.00..900.00 rows=3000 width=8) (actual time=0.010..${(396 - large) / 2}.000 rows=1000 loops=1)
+Execution Time: 402.000 ms`
+    expect(told(append(394))).toBe("parallel_imbalance at 0.0")
+    expect(told(append(130)), "several parts by the first process").toBe("")
+  })
+  it("makes rows distinct twice, which is not the statement's doing", () => {
+    expect(
+      told(`HashAggregate  (cost=100.00..200.00 rows=50000 width=16) (actual time=302.000..323.000 rows=49998 loops=1)
+  Output: d.id
+  Group Key: d.id
+  ->  Gather  (cost=90.00..100.00 rows=100000 width=16) (actual time=218.000..285.000 rows=49998 loops=1)
+        Output: d.id
+        Workers Planned: 2
+        Workers Launched: 2
+        ->  HashAggregate  (cost=90.00..100.00 rows=50000 width=16) (actual time=210.000..217.000 rows=16666 loops=3)
+              Output: d.id
+              Group Key: d.id
+              ->  Parallel Seq Scan on public.d  (cost=0.00..80.00 rows=208333 width=16) (actual time=0.010..15.000 rows=166667 loops=3)
+                    Output: d.id
+Execution Time: 324.000 ms`),
+    ).toBe("")
+  })
+})
+
 /** A table of the catalog with nothing but columns. */
 function relation(name: string, columns: readonly (readonly [string, string])[]): Relation {
   return {

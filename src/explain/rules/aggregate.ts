@@ -35,20 +35,21 @@ function isKnown(output: string, keys: ReadonlySet<string>): boolean {
   return pieces !== null && functionsOf(pieces).length === 0 && !/[A-Za-z_]\w*\s*\(/.test(output)
 }
 
-/** Where duplicates come in: the source below sorts, gathers and partial steps. */
+const handing = new Set(["Sort", "Incremental Sort", "Gather", "Gather Merge"])
+
+/** Where duplicates come in: the source below sorts, gathers and what each process made distinct for itself beforehand. */
 function source(node: PlanNode): PlanNode | null {
-  let at = node.children.find((one) => one.relationship === "Outer") ?? null
-  while (
-    at !== null &&
-    (at.type === "Sort" || at.type === "Incremental Sort" || at.type === "Gather" || at.type === "Gather Merge" || isPartial(at))
-  ) {
-    at = at.children.find((one) => one.relationship === "Outer") ?? null
+  let gathered = false
+  let at = outerOf(node)
+  while (at !== null && (handing.has(at.type) || (gathered && (at.type === "Unique" || at.type === "Aggregate")))) {
+    if (at.type.startsWith("Gather")) gathered = true
+    at = outerOf(at)
   }
   return at
 }
 
-function isPartial(node: PlanNode): boolean {
-  return node.type === "Aggregate" && text(node, "Partial Mode") === "Partial"
+function outerOf(node: PlanNode): PlanNode | null {
+  return node.children.find((one) => one.relationship === "Outer") ?? null
 }
 
 /** The planner itself makes the inner rows of a semi-join distinct; that is not the statement's doing. */

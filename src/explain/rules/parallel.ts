@@ -1,5 +1,5 @@
 import { numberOf } from "../document.ts"
-import { ancestors, countOf, executed, type Facts, has } from "../facts.ts"
+import { ancestors, countOf, executed, type Facts, has, rowsOf } from "../facts.ts"
 import type { PlanNode } from "../plan.ts"
 import { count, type Observation, type Rule, savingBelow, time } from "./rule.ts"
 
@@ -20,20 +20,31 @@ const workersNotLaunched: Rule = {
   },
 }
 
-/** Busy milliseconds of each process at a node, the leader first. Needs VERBOSE. */
-function perProcess(node: PlanNode): number[] | null {
+interface Process {
+  /** Busy milliseconds. */
+  readonly time: number
+  readonly rows: number
+}
+
+/** What each process did at a node, the leader first. Needs VERBOSE. */
+function processesOf(node: PlanNode): Process[] | null {
   const workers = node.raw.Workers
-  if (!Array.isArray(workers) || node.actual?.totalTime == null) return null
-  const times: number[] = []
+  if (!Array.isArray(workers) || workers.length === 0 || node.actual?.totalTime == null) return null
+  const found: Process[] = []
   for (const worker of workers) {
-    const each = numberOf((worker as Record<string, unknown>)["Actual Total Time"])
-    const loops = numberOf((worker as Record<string, unknown>)["Actual Loops"])
+    const value = (field: string): number | null => numberOf((worker as Record<string, unknown>)[field])
+    const each = value("Actual Total Time")
+    const loops = value("Actual Loops")
     if (each === null || loops === null) return null
-    times.push(each * loops)
+    found.push({ time: each * loops, rows: (value("Actual Rows") ?? 0) * loops })
   }
-  const all = node.actual.totalTime * node.actual.loops
-  const leader = all - times.reduce((sum, one) => sum + one, 0)
-  return times.length === 0 ? null : [Math.max(0, leader), ...times]
+  const left = (all: number, of: (one: Process) => number): number =>
+    Math.max(0, all - found.reduce((sum, one) => sum + of(one), 0))
+  const leader = {
+    time: left(node.actual.totalTime * node.actual.loops, (one) => one.time),
+    rows: left(rowsOf(node), (one) => one.rows),
+  }
+  return [leader, ...found]
 }
 
 const parallelImbalance: Rule = {
@@ -48,28 +59,68 @@ const parallelImbalance: Rule = {
     // Blocks of a shared scan go to whoever is free: there one process is ahead only because the others started late.
     if (node.raw["Parallel Aware"] === true && node.type.endsWith("Scan")) return null
     const waste = wasted(node)
-    if (waste === null) return null
+    if (waste === null || startedLate(node, waste)) return null
     // What counts is the time that the Gather had to wait for the slowest.
     if (waste.most < 0.8 * ((gather.inclusive.time ?? 0) / Math.max(1, gather.actual?.loops ?? 1))) return null
     // The deepest node that shows it is where the work was divided.
-    if (node.children.some((below) => (wasted(below)?.ms ?? 0) >= 0.8 * waste.ms)) return null
+    if (node.children.some((below) => (wasted(below)?.ms ?? 0) >= 0.8 * waste.ms && !below.type.endsWith("Scan"))) return null
     return {
       ms: waste.ms,
       costPart: 0,
-      message: `Of ${count(waste.processes)} processes the slowest was busy for ${time(waste.most)}, all of them for ${time(waste.mean)} on average.`,
+      message: `Of ${count(waste.processes.length)} processes the slowest was busy for ${time(waste.most)}, all of them for ${time(waste.mean)} on average.`,
     }
   },
 }
 
-function wasted(node: PlanNode): { ms: number; most: number; mean: number; processes: number } | null {
-  const times = perProcess(node)
+interface Waste {
+  readonly ms: number
+  readonly most: number
+  readonly mean: number
+  readonly processes: readonly Process[]
+  /** Which of them was busy longest. */
+  readonly slowest: number
+}
+
+function wasted(node: PlanNode): Waste | null {
+  const processes = processesOf(node)
   // What a single process ran (a member of a Parallel Append) was not divided here but above.
-  if (times === null || times.length < 2 || (node.actual?.loops ?? 0) < times.length) return null
-  const most = Math.max(...times)
-  const sum = times.reduce((total, one) => total + one, 0)
-  const mean = sum / times.length
-  const others = (sum - most) / (times.length - 1)
-  return most >= 3 * others && most > 0 ? { ms: most - mean, most, mean, processes: times.length } : null
+  if (processes === null || (node.actual?.loops ?? 0) < processes.length) return null
+  const most = Math.max(...processes.map((one) => one.time))
+  const sum = processes.reduce((total, one) => total + one.time, 0)
+  const mean = sum / processes.length
+  const others = (sum - most) / (processes.length - 1)
+  if (most < 3 * others || most <= 0) return null
+  return { ms: most - mean, most, mean, processes, slowest: processes.findIndex((one) => one.time === most) }
+}
+
+/**
+ * Whether the work was divided by need, so that the others merely came late and found little left: then the slowest also read most of
+ * the rows. Not so where a part could not be divided, or where some rows are dearer than others.
+ */
+function startedLate(node: PlanNode, waste: Waste): boolean {
+  const driver = driverOf(node)
+  if (driver === null) return false
+  const undivided = (member: PlanNode): boolean =>
+    member.raw["Parallel Aware"] !== true && (member.inclusive.time ?? 0) * member.parallelism >= 0.5 * waste.most
+  if (driver.type === "Append" && driver.children.some(undivided)) return false
+  const rows = processesOf(driver)?.map((one) => one.rows)
+  if (rows?.length !== waste.processes.length) return false
+  const others = rows.reduce((sum, one, at) => sum + (at === waste.slowest ? 0 : one), 0)
+  const perRow = waste.most / Math.max(1, rows[waste.slowest]!)
+  const elsewhere = (waste.mean * rows.length - waste.most) / Math.max(1, others)
+  return perRow < 2 * elsewhere
+}
+
+/** The node that hands out the work: a scan or an append that all processes share. */
+function driverOf(node: PlanNode): PlanNode | null {
+  for (let at: PlanNode | undefined = node; at !== undefined; at = at.children.find(comesFirst) ?? at.children[0]) {
+    if (at.raw["Parallel Aware"] === true && (at.type === "Append" || at.type.endsWith("Scan"))) return at
+  }
+  return null
+}
+
+function comesFirst(child: PlanNode): boolean {
+  return child.relationship === "Outer"
 }
 
 function gatherOver(node: PlanNode, facts: Facts): PlanNode | null {
