@@ -270,6 +270,23 @@ Execution Time: 324.000 ms`),
   })
 })
 
+describe("a cold cache", () => {
+  const cold = (
+    timing: string,
+  ): string => `Index Scan using t_a on public.t  (cost=0.42..9000.00 rows=30000 width=8) (actual time=0.010..100.000 rows=30000 loops=1)
+  Index Cond: (t.a < 31000)
+  Buffers: shared hit=100 read=5000
+${timing}Execution Time: 100.000 ms`
+  it("whose blocks came from the operating system's memory is a fact, not a fault", () => {
+    expect(told(cold("  I/O Timings: shared read=60.000\n"))).toBe(" | low_cache_hit at 0")
+    expect(told(cold(""))).toBe(" | low_cache_hit at 0")
+  })
+  it("whose blocks came from a disk is told by what it took", () => {
+    const slow = cold("  I/O Timings: shared read=1000.000\n").replaceAll("100.000", "1100.000")
+    expect(told(slow)).toBe("low_cache_hit at 0")
+  })
+})
+
 /** A table of the catalog with nothing but columns. */
 function relation(name: string, columns: readonly (readonly [string, string])[]): Relation {
   return {

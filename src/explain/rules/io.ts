@@ -116,6 +116,9 @@ const toastReads: Rule = {
 /** Fewer blocks than these say nothing about a cache or a disk. */
 const minimumReads = 1000
 
+/** Milliseconds: a block that comes sooner was in the operating system's memory. One cold run shows no more than that it was cold. */
+const fromMemory = 0.1
+
 const lowCacheHit: Rule = {
   id: "low_cache_hit",
   needs: "analyze",
@@ -131,7 +134,7 @@ const lowCacheHit: Rule = {
       const saving = savingOf(node, 0.3, facts)
       return {
         ...saving,
-        severity: "low",
+        severity: "info",
         message: `${count(sharedRead)} of ${count(sharedRead + sharedHit)} blocks came from outside PostgreSQL's cache (how long that took was not measured: track_io_timing is off).`,
       }
     }
@@ -139,6 +142,7 @@ const lowCacheHit: Rule = {
     return {
       ms: ioReadTime,
       costPart: 0,
+      ...((ioReadTime * node.parallelism) / sharedRead < fromMemory ? { severity: "info" } : {}),
       message: `${count(sharedRead)} of ${count(sharedRead + sharedHit)} blocks came from outside PostgreSQL's cache, which took ${time(ioReadTime)}, ${percent(ioReadTime / facts.totalTime)} of the whole.`,
     }
   },
