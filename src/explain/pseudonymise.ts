@@ -1,5 +1,6 @@
 import { buildPlan } from "./build.ts"
 import { isRecord, type PlanDocument } from "./document.ts"
+import { capitalWords, functionWords, reservedWords, schemaWords, typeEndings, typeWords } from "./own-words.ts"
 import type { Plan, PlanNode } from "./plan.ts"
 import { planNodes } from "./plan.ts"
 
@@ -67,7 +68,7 @@ export function pseudonymisePlan(plan: Plan): Plan {
   const document = documentOf(plan)
   for (const node of planNodes(plan.root)) names.learn(node)
   const { "Query Text": _text, "Query Identifier": _id, Settings: _settings, ...rest } = document
-  const settings = Object.entries(plan.settings).filter(([name]) => plannerSetting.test(name))
+  const settings = Object.entries(plan.settings).filter(([name, value]) => plannerSetting.test(name) && plannerValue.test(value))
   return buildPlan({
     ...(names.hide(rest) as PlanDocument),
     ...(settings.length === 0 ? {} : { Settings: Object.fromEntries(settings) }),
@@ -76,7 +77,9 @@ export function pseudonymisePlan(plan: Plan): Plan {
 
 /** Settings that say nothing about whose database it is. */
 const plannerSetting =
-  /^(enable_|jit|work_mem$|hash_mem_multiplier$|max_parallel|parallel_|.*_cost$|.*_collapse_limit$|effective_|random_page|seq_page|geqo|constraint_exclusion$|cursor_tuple|plan_cache_mode$)/
+  /^(enable_|jit|work_mem$|hash_mem_multiplier$|max_parallel|parallel_|[a-z_]+_cost$|[a-z_]+_collapse_limit$|effective_|random_page|seq_page|geqo|constraint_exclusion$|cursor_tuple|plan_cache_mode$)[a-z_]*$/
+/** A number with or without a unit, or a choice: no text of anybody's. */
+const plannerValue = /^(-?[\d.]+(e[+-]?\d+)?\s?[A-Za-z]{0,3}|on|off|auto|partition|regress|force_generic_plan|force_custom_plan)$/
 
 /** Fields whose text is one of PostgreSQL's own words. */
 const ownWords = new Set([
@@ -115,17 +118,8 @@ const kinds: Record<string, string> = {
 }
 
 const token =
-  /'(?:[^']|'')*'|"(?:[^"]|"")*"|\$\d+|(?:SubPlan|InitPlan|Worker) \d+|[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*|\d+(?:\.\d+)?|./gsu
-
-/** What PostgreSQL brings: left as it is. */
-const builtIn = new Set(
-  `and or not is null true false distinct from any all array row case when then else end at time zone collate in exists hashed asymmetric over partition by order filter where within group as rows range groups between unbounded preceding following current on returns select with without precision varying interval year month day hour minute second desc asc nulls first last using
-  integer bigint smallint numeric real double text character char bpchar varchar name boolean date timestamp timestamptz timetz json jsonb uuid bytea regclass oid inet cidr tsvector tsquery int4 int8 int2 float8 float4 bool tid xid record anyarray int4range int8range tstzrange daterange numrange
-  count sum avg min max array_agg string_agg json_agg jsonb_agg bool_and bool_or every stddev variance percentile_cont percentile_disc mode rank dense_rank row_number lag lead first_value last_value ntile
-  lower upper length substr substring trim btrim ltrim rtrim left right replace concat coalesce nullif greatest least abs round ceil floor trunc mod power sqrt random md5 now date_trunc date_part extract to_char to_date to_timestamp to_number age make_date generate_series unnest array_length cardinality split_part strpos position regexp_replace regexp_match octet_length char_length jsonb_array_elements json_array_elements jsonb_extract_path_text to_tsvector to_tsquery plainto_tsquery pg_sleep nextval
-  current_date current_timestamp current_user current_time localtime localtimestamp session_user
-  public pg_catalog information_schema partial`.split(/\s+/),
-)
+  /'(?:[^']|'')*'|"(?:[^"]|"")*"|\$\d+|(?:SubPlan|InitPlan) \d+|[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*|\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|::|./gsu
+const word = /^[A-Za-z_\u0080-\uffff]/
 
 class Pseudonyms {
   readonly #names = new Map<string, string>()
@@ -135,11 +129,11 @@ class Pseudonyms {
   learn(node: PlanNode): void {
     const { relation, index } = node
     if (relation !== null) {
-      if (relation.schema !== null && !builtIn.has(relation.schema)) this.#name(relation.schema, "schema")
+      if (relation.schema !== null && !schemaWords.has(relation.schema)) this.#name(relation.schema, "schema")
       const kind =
         typeof node.raw["CTE Name"] === "string" ? "cte" : typeof node.raw["Function Name"] === "string" ? "function" : "table"
-      if (kind !== "function" || !builtIn.has(relation.name)) this.#name(relation.name, kind)
-      if (relation.alias !== null && relation.alias !== relation.name && !builtIn.has(relation.alias))
+      if (kind !== "function" || !functionWords.has(relation.name)) this.#name(relation.name, kind)
+      if (relation.alias !== null && relation.alias !== relation.name)
         this.#name(relation.alias, "alias", this.#partition(relation.alias))
     }
     if (index !== null) this.#name(index, "index")
@@ -166,26 +160,32 @@ class Pseudonyms {
   #text(value: string, field: string): string {
     if (ownWords.has(field) && /^[A-Za-z0-9 /-]*$/.test(value)) return value
     if (field === "Subplan Name")
-      return value.startsWith("CTE ") ? `CTE ${this.#name(value.slice(4), "cte")}` : value.replace(/[^\w $,()]/g, "")
+      return value.startsWith("CTE ")
+        ? `CTE ${this.#name(value.slice(4), "cte")}`
+        : (/^(InitPlan|SubPlan) \S+( \(returns [$\d, ]*\))?$/.exec(value)?.[0] ?? this.#expression(value))
     const kind = kinds[field]
-    if (kind !== undefined) return builtIn.has(value) ? value : this.#name(value, kind)
-    return this.#expression(value)
+    if (kind === undefined) return this.#expression(value)
+    const own = kind === "schema" ? schemaWords : kind === "function" ? functionWords : none
+    return own.has(value) ? value : this.#name(value, kind)
   }
 
+  /** A condition, an expression, a statement: PostgreSQL's own words are known by where they stand, everything else is somebody's. */
   #expression(text: string): string {
-    let previous = ""
-    return text.replace(token, (part, offset: number) => {
-      const before = previous
-      if (part.trim() !== "") previous = part
-      if (/^(\$\d+|SubPlan \d+|InitPlan \d+|Worker \d+)$/.test(part)) return part
-      if (part[0] === "'") return placeholder(part)
-      if (/^\d/.test(part)) return /[A-Za-z_]$/.test(before) ? part : "0"
-      if (part[0] === '"') return this.#name(part.slice(1, -1).replaceAll('""', '"'), "column")
-      if (!/^[A-Za-z_\u0080-\uffff]/.test(part)) return part
-      if (builtIn.has(part.toLowerCase()) && !this.#names.has(part)) return part
-      const called = text[offset + part.length] === "("
-      return this.#name(part, called ? "function" : before === "::" ? "type" : "column")
-    })
+    const parts = text.match(token) ?? []
+    const words = parts.flatMap((part, at) => (part.trim() === "" ? [] : [at]))
+    for (const [at, index] of words.entries()) {
+      const part = parts[index]!
+      const near = (step: number): string => parts[words[at + step] ?? -1] ?? ""
+      if (/^(\$\d+|(SubPlan|InitPlan) \d+)$/.test(part)) continue
+      if (part[0] === "'") parts[index] = placeholder(part)
+      else if (/^\d/.test(part)) parts[index] = "0"
+      else if (part[0] === '"') parts[index] = this.#name(part.slice(1, -1).replaceAll('""', '"'), "column")
+      else if (word.test(part) && !isOwn(part, near)) {
+        const kind = parts[index + 1] === "(" ? "function" : near(-1) === "::" ? "type" : "column"
+        parts[index] = this.#name(part, kind)
+      }
+    }
+    return parts.join("")
   }
 
   #name(name: string, kind: string, ending = ""): string {
@@ -197,6 +197,23 @@ class Pseudonyms {
     this.#names.set(name, pseudonym)
     return pseudonym
   }
+}
+
+const none: ReadonlySet<string> = new Set()
+
+/** Whether a word is PostgreSQL's own where it stands; `near` gives the words and signs around it. */
+function isOwn(part: string, near: (step: number) => string): boolean {
+  const before = near(-1)
+  const called = near(1) === "("
+  if (before === ".") return called && functionWords.has(part)
+  if (near(1) === ".") return schemaWords.has(part)
+  if (before === "::") return typeWords.has(part) || reservedWords.has(part)
+  if (reservedWords.has(part.toLowerCase()) || capitalWords.has(part)) return true
+  if (typeEndings.has(part)) return ["character", "bit", "time", "timestamp"].includes(before)
+  // EXTRACT(year FROM …), "hashed SubPlan 1", Citus' and postgres_fdw's pg_catalog.int4.
+  if (near(1) === "FROM" && before === "(") return near(-2) === "EXTRACT"
+  if (part === "hashed") return near(1).startsWith("SubPlan")
+  return called && functionWords.has(part)
 }
 
 /** A string without what it says; whether a pattern begins openly, or a list how long it is, stays. */
