@@ -1,3 +1,5 @@
+import { readGroupingKey } from "./text-grouping.ts"
+
 /** The fields of a node that is being read, and whether the lines that follow belong to one of its workers. */
 export interface Fields {
   readonly record: Record<string, unknown>
@@ -115,14 +117,32 @@ function readField(record: Record<string, unknown>, name: string, value: string)
     case "Hash Key":
     case "Params Evaluated":
     case "Conflict Arbiter Indexes": {
-      const earlier = record[name]
       const list = splitList(value)
+      if (readGroupingKey(record, name, list)) return
+      const earlier = record[name]
       record[name] = Array.isArray(earlier) ? [...earlier, ...list] : list
       return
     }
+    case "Sampling":
+      readSampling(record, value)
+      return
     default:
-      record[name] = readValue(value)
+      record[name] = isExpression.test(name) ? value : readValue(value)
   }
+}
+
+/** Fields that are text even where they say "false" or 5. */
+const isExpression = /(Filter|Cond)$/
+
+function readSampling(record: Record<string, unknown>, value: string): void {
+  const match = /^(\S+) \((.*?)\)(?: REPEATABLE \((.*)\))?$/.exec(value)
+  if (match === null) {
+    record.Sampling = value
+    return
+  }
+  record["Sampling Method"] = match[1]
+  record["Sampling Parameters"] = splitList(match[2]!)
+  if (match[3] !== undefined) record["Repeatable Seed"] = match[3]
 }
 
 /** "Name: 12" and the like; true and false; everything else stays text. */

@@ -16,7 +16,7 @@ interface Open {
 
 const arrow = /^(\s*)->\s+(.*)$/
 const figures = /\((cost=|actual |never executed)/
-const label = /^\s*((?:InitPlan|SubPlan) \S+(?: \(returns .*\))?|CTE (?:"(?:[^"]|"")*"|\S+))\s*$/
+const label = /^\s*((?:InitPlan|SubPlan) \S+(?: \(returns .*\))?|CTE .*\S)\s*$/
 const heading = /^(?:QUERY PLAN|\(\d+ \S+\)|Explain)$|\bduration: [\d.]+ ms +plan:$/i
 const header = { test: (line: string): boolean => heading.test(line.trim()) }
 const statementLine =
@@ -84,7 +84,7 @@ function adopt(parent: Open, open: Open): void {
   const type = String(parent.fields.record["Node Type"])
   if (parent.label !== null) {
     record["Parent Relationship"] = parent.label.startsWith("SubPlan") ? "SubPlan" : "InitPlan"
-    record["Subplan Name"] = parent.label.replace(/^CTE "(.*)"$/, (_whole, name: string) => `CTE ${name.replaceAll('""', '"')}`)
+    record["Subplan Name"] = parent.label
     parent.label = null
   } else {
     const plain = parent.plain++

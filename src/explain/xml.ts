@@ -18,9 +18,22 @@ const special = new Map(
 )
 
 /** Fields that are text even where they look like a number. */
-const textual = /^(Node Type|Alias|Schema|.* Name|Filter|.* Cond|.* Key|Query Text|Query Identifier|Item)$/
+const textual = /^(Node Type|Alias|Schema|.* Name|(.* )?Filter|.* Cond|.* Key|Query Text|Query Identifier|Item)$/
 
-const lists = new Set(["Item", "Plan", "Trigger", "Worker", "Grouping Set", "Group", "Query"])
+const lists = new Set([
+  "Item",
+  "Plan",
+  "Trigger",
+  "Worker",
+  "Grouping Set",
+  "Hash Key",
+  "Group Key",
+  "Target Table",
+  "Group",
+  "Query",
+])
+/** Lists that are printed empty. */
+const emptyLists = new Set(["Plans", "Triggers", "Workers", "Hash Key", "Group Key"])
 
 interface Element {
   readonly name: string
@@ -84,7 +97,7 @@ function readValue(element: Element): unknown {
 
 function scalarOf(element: Element): unknown {
   const text = element.text.includes("&") ? plain(element.text) : element.text
-  if (text.trim() === "" && (element.name === "Plans" || element.name === "Triggers" || element.name === "Workers")) return []
+  if (text.trim() === "" && emptyLists.has(element.name)) return []
   if (textual.test(element.name)) return text
   if (text === "true" || text === "false") return text === "true"
   return /^-?\d{1,15}(\.\d+)?$/.test(text) ? Number(text) : text

@@ -148,6 +148,45 @@ describe("text", () => {
   ])("is read in %s", (_name, source) => {
     expect([...planNodes(parsePlan(source).root)].map((node) => node.type)).toEqual(["Sort", "Index Only Scan", "Seq Scan"])
   })
+  it("a WITH query may be called anything", () => {
+    const spaced = parsePlan(`CTE Scan on "My CTE: (odd" x  (cost=0.01..0.03 rows=1 width=4)
+  CTE My CTE: (odd
+    ->  Result  (cost=0.00..0.01 rows=1 width=4)`)
+    expect(nodeAt(spaced, "0.0")).toMatchObject({ relationship: "InitPlan", subplan: "CTE My CTE: (odd" })
+  })
+  it("grouping sets, samples and values that look like others are what JSON says", () => {
+    const grouped = parsePlan(`MixedAggregate  (cost=0.00..10.00 rows=4 width=8)
+  Hash Key: t.a, t.b
+  Hash Key: t.a
+  Group Key: ()
+  ->  Sample Scan on t  (cost=0.00..1.00 rows=9 width=8)
+        Sampling: bernoulli ('1'::real, lower(x)) REPEATABLE ('5'::double precision)
+        One-Time Filter: false`)
+    expect(grouped.root.raw["Grouping Sets"]).toEqual([
+      { "Hash Keys": [["t.a", "t.b"]] },
+      { "Hash Keys": [["t.a"]] },
+      { "Group Keys": [[]] },
+    ])
+    expect(grouped.root.raw).not.toHaveProperty("Hash Key")
+    expect(grouped.root.children[0]!.raw).toMatchObject({
+      "Sampling Method": "bernoulli",
+      "Sampling Parameters": ["'1'::real", "lower(x)"],
+      "Repeatable Seed": "'5'::double precision",
+      "One-Time Filter": "false",
+    })
+    const sorted = parsePlan(`GroupAggregate  (cost=0.00..10.00 rows=4 width=8)
+  Group Key: t.a, t.b
+  Group Key: t.a
+  Sort Key: t.b
+    Group Key: t.b
+  ->  Seq Scan on t  (cost=0.00..1.00 rows=9 width=8)`)
+    expect(sorted.root.raw["Grouping Sets"]).toEqual([
+      { "Group Keys": [["t.a", "t.b"], ["t.a"]] },
+      { "Sort Key": ["t.b"], "Group Keys": [["t.b"]] },
+    ])
+    const plain = parsePlan("HashAggregate\n  Group Key: t.a, t.b\n  ->  Seq Scan on t")
+    expect(plain.root.raw).toMatchObject({ "Group Key": ["t.a", "t.b"] })
+  })
   it("a worker's own compiling does not end the plan", () => {
     const plan = parsePlan(`Gather  (cost=0.00..9.00 rows=3 width=8) (actual time=5.000..9.000 rows=3 loops=1)
   Workers Planned: 1
@@ -177,6 +216,23 @@ Execution Time: 10.000 ms`)
     const bare = parsePlan("Hash Left Join\n  Hash Cond: (a.x = b.x)\n  ->  Seq Scan on a\n  ->  Hash\n        ->  Seq Scan on b")
     expect([...planNodes(bare.root)].map((node) => node.type)).toEqual(["Hash Join", "Seq Scan", "Hash", "Seq Scan"])
     expect(bare.root.raw["Join Type"]).toBe("Left")
+  })
+})
+
+describe("XML", () => {
+  it("gives what JSON would: lists of one, empty lists, words that look like others", () => {
+    const plan = parsePlan(`<explain xmlns="http://www.postgresql.org/2009/explain"><Query><Plan><Node-Type>Aggregate</Node-Type>
+      <Grouping-Sets><Grouping-Set><Hash-Keys><Hash-Key><Item>a</Item><Item>b</Item></Hash-Key></Hash-Keys></Grouping-Set>
+        <Grouping-Set><Group-Keys><Group-Key>
+        </Group-Key></Group-Keys></Grouping-Set></Grouping-Sets>
+      <One-Time-Filter>false</One-Time-Filter>
+      <Target-Tables><Target-Table><Relation-Name>t</Relation-Name></Target-Table></Target-Tables>
+    </Plan></Query></explain>`)
+    expect(plan.root.raw).toMatchObject({
+      "Grouping Sets": [{ "Hash Keys": [["a", "b"]] }, { "Group Keys": [[]] }],
+      "One-Time Filter": "false",
+      "Target Tables": [{ "Relation Name": "t" }],
+    })
   })
 })
 
