@@ -44,8 +44,14 @@ export function exclusiveCounter(drafts: readonly Draft[], inclusive: Float64Arr
   const own = Float64Array.from(inclusive)
   for (const draft of drafts) {
     const value = inclusive[draft.at]!
-    if (value === 0) continue
-    for (const { draft: bearer, part } of draft.blocksChargedTo ?? bearersOf(draft)) own[bearer.at]! -= value * part
+    if (value === 0 || draft.pulledBy !== null) continue
+    for (const { draft: bearer, part } of bearersOf(draft)) own[bearer.at]! -= value * part
+  }
+  for (const draft of drafts) {
+    const value = inclusive[draft.at]!
+    if (value === 0 || draft.pulledBy === null) continue
+    const holders = draft.pulledBy.map((scan) => ({ draft: scan, amount: Math.max(0, own[scan.at]!) }))
+    for (const { draft: bearer, part } of shareOut(holders, value)) own[bearer.at]! -= value * part
   }
   for (let at = 0; at < own.length; at++) if (own[at]! < 0) own[at] = 0
   return own
@@ -187,11 +193,14 @@ function chargeCtes(drafts: readonly Draft[]): void {
     if (producer !== null) scansOf.get(producer)!.push(scan)
   }
   for (const [producer, scans] of scansOf) {
-    const parts = shareOut(producer, scans.filter(executed))
-    producer.chargedTo = parts.time
-    producer.blocksChargedTo = parts.blocks
+    const readers = scans.filter(executed)
+    // The scan that made it start holds its blocks, and comes first.
+    readers.sort((a, b) => ownBuffersOf(b) - ownBuffersOf(a) || (b.time ?? 0) - (a.time ?? 0) || a.at - b.at)
+    producer.pulledBy = readers
+    const holders = readers.map((draft) => ({ draft, amount: Math.max(0, draft.time ?? 0) }))
+    producer.chargedTo = shareOut(holders, producer.inclusiveTime ?? 0)
     if (producer.inclusiveTime === null) continue
-    for (const { draft, part } of parts.time) if (draft.time !== null) draft.time -= producer.inclusiveTime * part
+    for (const { draft, part } of producer.chargedTo) if (draft.time !== null) draft.time -= producer.inclusiveTime * part
   }
 }
 
@@ -205,30 +214,19 @@ function producerOf(scan: Draft): Draft | null {
   return null
 }
 
-/**
- * Who pulled a CTE's rows. The blocks it read are inside the scan that made it start, its time inside every scan that made it go on,
- * so the two are shared out apart: blocks by blocks held; time by time held, those that hold its blocks first.
- */
-function shareOut(producer: Draft, scans: readonly Draft[]): { time: Part[]; blocks: Part[] } {
-  if (scans.length <= 1) {
-    const parts = scans.map((draft) => ({ draft, part: 1 }))
-    return { time: parts, blocks: parts }
-  }
-  const byBlocks = scans.map((draft) => ({ draft, amount: ownBuffersOf(draft), time: Math.max(0, draft.time ?? 0) }))
-  byBlocks.sort((a, b) => b.amount - a.amount || b.time - a.time || a.draft.at - b.draft.at)
-  const byTime = byBlocks.map(({ draft, time }) => ({ draft, amount: time }))
-  return { time: fill(byTime, producer.inclusiveTime ?? 0), blocks: fill(byBlocks, buffersOf(producer)) }
-}
-
 interface Part {
   readonly draft: Draft
   readonly part: number
 }
 
-/** Shares `wanted` out among holders, each up to what it holds; what is left over goes to the first. */
-function fill(holders: readonly { readonly draft: Draft; readonly amount: number }[], wanted: number): Part[] {
-  const first = holders[0]!.draft
-  if (wanted <= 0) return [{ draft: first, part: 1 }]
+/**
+ * Who pulled a CTE's rows: a quantity of it lies inside every scan that made it go on, so it is shared out among them, each up to what it
+ * holds; what is left over goes to the first. Its blocks and its time may lie in different scans.
+ */
+function shareOut(holders: readonly { readonly draft: Draft; readonly amount: number }[], wanted: number): Part[] {
+  const first = holders[0]?.draft
+  if (first === undefined) return []
+  if (wanted <= 0 || holders.length === 1) return [{ draft: first, part: 1 }]
   let left = wanted
   const taken = holders.map(({ draft, amount }) => {
     const part = Math.min(left, amount)

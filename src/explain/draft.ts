@@ -30,8 +30,8 @@ export interface Draft {
   cost: number | null
   /** The node that holds this one's time beside its parent: of an InitPlan, the node that asked for it. */
   chargedTo: readonly { readonly draft: Draft; readonly part: number }[] | null
-  /** The same for block counts, where they lie elsewhere than the time. */
-  blocksChargedTo: readonly { readonly draft: Draft; readonly part: number }[] | null
+  /** Of a WITH query the scans that read it: its blocks lie in them, each kind in whichever holds it. */
+  pulledBy: readonly Draft[] | null
 }
 
 interface Pending {
@@ -97,7 +97,7 @@ function draftOf(pending: Pending, at: number, text: string): Draft {
     jitTime: 0,
     cost: null,
     chargedTo: null,
-    blocksChargedTo: null,
+    pulledBy: null,
   }
 }
 

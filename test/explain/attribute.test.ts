@@ -114,6 +114,23 @@ describe("time is charged to the node that spent it", () => {
     expect(times(plan)).toEqual({ "0": 5, "0.0": 70, "0.1": 10, "0.2": 15 })
     expect([...planNodes(plan.root)].map((one) => one.exclusive.sharedHit)).toEqual([0, 50, 0, 0])
   })
+  it("a CTE's blocks are shared out kind by kind: what one scan wrote to a file is not what it read", () => {
+    const blocks = (hit: number, written: number): Fields => ({ "Shared Hit Blocks": hit, "Temp Written Blocks": written })
+    const scan = (time: number, hit: number, written: number): Fields =>
+      node("CTE Scan", time, { "CTE Name": "w", "Parent Relationship": "Member", ...blocks(hit, written) })
+    const plan = planOf(
+      node(
+        "Append",
+        100,
+        blocks(980, 550),
+        node("Seq Scan", 70, { "Parent Relationship": "InitPlan", "Subplan Name": "CTE w", ...blocks(980, 0) }),
+        scan(10, 10, 0),
+        scan(85, 970, 550),
+      ),
+    )
+    expect([...planNodes(plan.root)].map((one) => one.exclusive.sharedHit)).toEqual([0, 980, 0, 0])
+    expect([...planNodes(plan.root)].map((one) => one.exclusive.tempWritten)).toEqual([0, 0, 0, 550])
+  })
   it("two CTEs of one name: the nearest counts", () => {
     const inner = node(
       "Subquery Scan",

@@ -164,6 +164,30 @@ Execution Time: 20.000 ms`
   })
 })
 
+describe("a WITH query", () => {
+  const scan = (
+    alias: string,
+    kept: number,
+  ): string => `CTE Scan on w ${alias}  (cost=0.00..12500.00 rows=2500 width=8) (actual time=0.100..100.000 rows=${kept} loops=1)
+${kept === 500_000 ? "" : `          Filter: (${alias}.id < 5)\n          Rows Removed by Filter: ${500_000 - kept}\n`}`
+  const joined = (
+    first: number,
+    second: number,
+  ): string => `Nested Loop  (cost=0.00..40000.00 rows=12 width=0) (actual time=200.000..300.000 rows=100 loops=1)
+  CTE w
+    ->  Seq Scan on public.reading  (cost=0.00..14804.00 rows=500000 width=80) (actual time=0.018..170.000 rows=500000 loops=1)
+  ->  ${scan("a", first)}  ->  ${scan("b", second)}Execution Time: 301.000 ms`
+  it("of which every reader wants little is computed for nothing, and told once", () => {
+    expect(told(joined(100, 100)).split(" | ")[0]).toBe("cte_materialized_filter at 0.1")
+  })
+  it("that somebody reads in full is not", () => {
+    expect(told(joined(500_000, 100))).toContain("cte_materialized_filter at 0.2")
+    const issue = analyzeQueryPlan(parsePlan(joined(500_000, 100))).find((one) => one.issue === "cte_materialized_filter")
+    // The one reading, not the making.
+    expect(issue?.saving.ms).toBeLessThan(100)
+  })
+})
+
 describe("recursion", () => {
   const walk = `Aggregate  (cost=3.00..3.10 rows=1 width=8) (actual time=60.000..60.000 rows=1 loops=1)
   CTE r

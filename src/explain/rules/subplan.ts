@@ -71,26 +71,35 @@ const correlatedSubplan: Rule = {
   },
 }
 
+/** Rows that the filter of a CTE Scan throws away, where it keeps few. */
+function discarded(scan: PlanNode): number | null {
+  if (!executed(scan) || text(scan, "Filter") === null) return null
+  const removed = totalOf(scan, "Rows Removed by Filter")
+  return removed < 1000 || removed < 10 * rowsOf(scan) ? null : removed
+}
+
 const cteFilter: Rule = {
   id: "cte_materialized_filter",
   needs: "analyze",
   types: ["CTE Scan"],
   advice: "Say NOT MATERIALIZED, or move the condition into the WITH query, so that only the rows needed are made.",
   test(node, facts): Observation | null {
-    if (!executed(node) || text(node, "Filter") === null) return null
-    const removed = totalOf(node, "Rows Removed by Filter")
-    if (removed < 1000 || removed < 10 * rowsOf(node)) return null
+    const removed = discarded(node)
+    if (removed === null) return null
     const producer = producerOf(node, facts)
     if (producer === null || subtree(producer).some((one) => one.type === "Recursive Union" || one.type === "ModifyTable"))
       return null
+    const readers = facts.nodes.filter((one) => one.type === "CTE Scan" && executed(one) && producerOf(one, facts) === producer)
+    const wasteful = readers.filter((one) => discarded(one) !== null)
+    if (wasteful[0] !== node) return null
     const part = removed / (removed + rowsOf(node))
-    const made = savingBelow(producer, part * 0.9, facts)
-    const own = savingBelow(node, 0, facts)
-    const scan = node.exclusive.time ?? 0
+    // Where somebody wants all of its rows, only reading them once more is in vain.
+    const made = savingBelow(producer, wasteful.length === readers.length ? part * 0.9 : 0, facts)
+    const read = wasteful.reduce((sum, one) => sum + (one.exclusive.time ?? 0) * part, 0)
     return {
-      ms: made.ms === null || own.ms === null ? null : made.ms + scan * part,
+      ms: made.ms === null ? null : made.ms + read,
       costPart: made.costPart,
-      message: `The WITH query makes ${count(removed + rowsOf(node))} rows, of which the filter on it keeps ${count(rowsOf(node))}: it was computed in full before it was filtered.`,
+      message: `The WITH query makes ${count(removed + rowsOf(node))} rows, of which the filter on it keeps ${count(rowsOf(node))}: it was computed in full before it was filtered${wasteful.length === 1 ? "" : `, and read so ${count(wasteful.length)} times`}.`,
     }
   },
 }
