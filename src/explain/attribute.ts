@@ -144,9 +144,10 @@ function chargeInitPlans(drafts: readonly Draft[]): void {
     const wanted = plan.inclusiveTime ?? 0
     let found: Draft | null = null
     for (const token of (plan.subplan ?? "").match(reference) ?? []) {
-      for (const user of users.get(token) ?? []) {
-        const outside = user.at < scope.at || user.at > scope.last || (user.at >= plan.at && user.at <= plan.last)
-        if (outside || !executed(user)) continue
+      for (const asking of users.get(token) ?? []) {
+        const outside = asking.at < scope.at || asking.at > scope.last || (asking.at >= plan.at && asking.at <= plan.last)
+        if (outside || !executed(asking)) continue
+        const user = evaluatorOf(asking, scope)
         // The first to ask is the first whose own time has room for it.
         if ((user.time ?? 0) >= wanted * 0.95) {
           found = user
@@ -160,6 +161,14 @@ function chargeInitPlans(drafts: readonly Draft[]): void {
     plan.chargedTo = [{ draft: bearer, part: 1 }]
     if (bearer.time !== null && plan.inclusiveTime !== null) bearer.time -= plan.inclusiveTime
   }
+}
+
+/** What workers need to know is worked out by the leader, in the Gather that starts them. */
+function evaluatorOf(asking: Draft, scope: Draft): Draft {
+  let found = asking
+  for (let at: Draft | null = asking; at !== null && at.at >= scope.at; at = at.parent)
+    if (at.type === "Gather" || at.type === "Gather Merge") found = at
+  return found
 }
 
 function referencesOf(draft: Draft): Set<string> {

@@ -37,7 +37,7 @@ export function buildPlan(document: PlanDocument, text = ""): Plan {
     queryText: textOf(fieldOf(document, "Query Text")),
     triggers: triggersOf(fieldOf(document, "Triggers")),
     jit,
-    totals: hasBuffers(drafts[0]!) ? totalsOf(drafts[0]!) : null,
+    totals: hasBuffers(drafts[0]!) ? totalsOf(drafts) : null,
     serialization: serializationOf(fieldOf(document, "Serialization")),
     raw: Object.fromEntries(Object.entries(document).filter(([name]) => !placed.has(name))),
   }
@@ -80,9 +80,16 @@ function hasBuffers(draft: Draft): boolean {
   return fieldOf(draft.raw, "Shared Hit Blocks") !== undefined
 }
 
-function totalsOf(draft: Draft): PlanTotals {
-  const counts = Object.fromEntries(counterNames.map((name) => [name, sumOf(draft, counters[name]) ?? 0]))
-  const times = Object.fromEntries(timerNames.map((name) => [name, sumOf(draft, timers[name])]))
+/** The root's counts, and those of WITH queries that nobody reads: they run when the root has ended. */
+function totalsOf(drafts: readonly Draft[]): PlanTotals {
+  const apart = drafts.filter((draft) => draft.parent === null || draft.pulledBy?.length === 0)
+  const sum = (fields: readonly string[]): number | null =>
+    apart.reduce<number | null>((total, draft) => {
+      const value = sumOf(draft, fields)
+      return value === null ? total : (total ?? 0) + value
+    }, null)
+  const counts = Object.fromEntries(counterNames.map((name) => [name, sum(counters[name]) ?? 0]))
+  const times = Object.fromEntries(timerNames.map((name) => [name, sum(timers[name])]))
   return { ...counts, ...times } as unknown as PlanTotals
 }
 

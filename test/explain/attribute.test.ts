@@ -84,6 +84,43 @@ describe("time is charged to the node that spent it", () => {
     )
     expect(times(plan)).toEqual({ "0": 5, "0.0": 60, "0.1": 35 })
   })
+  it("an InitPlan that workers need is run by the leader, before the Gather starts them", () => {
+    const plan = planOf(
+      node(
+        "Aggregate",
+        200,
+        { "Shared Hit Blocks": 300 },
+        node("Result", 90, { "Parent Relationship": "InitPlan", "Subplan Name": "InitPlan 1", "Shared Hit Blocks": 100 }),
+        node(
+          "Gather",
+          195,
+          { "Parent Relationship": "Outer", "Workers Launched": 1, "Shared Hit Blocks": 300 },
+          node("Seq Scan", 100, {
+            "Parent Relationship": "Outer",
+            "Actual Loops": 2,
+            Filter: "(a > (InitPlan 1).col1)",
+            "Shared Hit Blocks": 200,
+          }),
+        ),
+      ),
+    )
+    expect(times(plan)).toEqual({ "0": 5, "0.0": 90, "0.1": 5, "0.1.0": 100 })
+    expect([...planNodes(plan.root)].map((one) => one.exclusive.sharedHit)).toEqual([0, 100, 0, 200])
+  })
+  it("a WITH query that changes rows and that nobody reads runs after everything else, and counts", () => {
+    const plan = planOf(
+      node(
+        "Result",
+        0.1,
+        { "Shared Hit Blocks": 0 },
+        node("ModifyTable", 30, { "Parent Relationship": "InitPlan", "Subplan Name": "CTE d", "Shared Hit Blocks": 500 }),
+      ),
+      { "Execution Time": 31 },
+    )
+    expect(times(plan)).toEqual({ "0": 0.1, "0.0": 30 })
+    expect(nodeAt(plan, "0.0")!.share).toBeCloseTo(30 / 31)
+    expect(plan.totals!.sharedHit).toBe(500)
+  })
   it("$1 is not $10", () => {
     const plan = planOf(
       node(
