@@ -143,6 +143,13 @@ Execution Time: 80.000 ms`
       .replace("hit=30086", "hit=99000")
     expect(told(toast)).toBe("toast_reads at 0")
   })
+  it("that filter by chance alone want no index", () => {
+    expect(told(only("", "(random() < '0.01'::double precision)", 900, 190_000))).toBe("")
+  })
+  it("of rows that have dead ones beside them are not scattered", () => {
+    const dead = scattered("(t.a < 31000)").replace("hit=30086", "hit=65000")
+    expect(told(dead)).toBe("")
+  })
   it("do not want a column more in their index for what a subquery decides", () => {
     const filter = "((SubPlan 1) > 5)"
     const subplan =
@@ -249,6 +256,16 @@ Execution Time: ${most + 2}.000 ms`
         ]),
       ),
     ).toBe("")
+    // What the others did in a millisecond says nothing of how dear a row is.
+    expect(
+      told(
+        loop([
+          [400, 8000],
+          [0.2, 40],
+          [0.1, 0],
+        ]),
+      ),
+    ).toBe("")
     expect(
       told(
         loop([
@@ -273,6 +290,17 @@ Execution Time: ${most + 2}.000 ms`
         ->  Seq Scan on public.t_3  (cost=0.00..900.00 rows=3000 width=8) (actual time=0.010..${(396 - large) / 2}.000 rows=1000 loops=1)
 Execution Time: 402.000 ms`
     expect(told(append(394))).toBe("parallel_imbalance at 0.0")
+    // What is done with the part's rows above it is part of the work.
+    const aggregated = append(394)
+      .replace(
+        "  ->  Parallel Append  (cost=0.00..8000.00 rows=3000 width=8) (actual time=0.010..160.000 rows=3000 loops=3)",
+        `  ->  Partial Aggregate  (cost=0.00..8000.00 rows=1 width=8) (actual time=0.010..466.667 rows=1 loops=3)
+        Worker 0:  actual time=0.010..200.000 rows=1 loops=1
+        Worker 1:  actual time=0.010..200.000 rows=1 loops=1
+        ->  Parallel Append  (cost=0.00..8000.00 rows=3000 width=8) (actual time=0.010..160.000 rows=3000 loops=3)`,
+      )
+      .replaceAll("401.000", "1001.000")
+    expect(told(aggregated.replaceAll("402.000", "1002.000"))).toBe("parallel_imbalance at 0.0")
     expect(told(append(130)), "several parts by the first process").toBe("")
   })
   it("makes rows distinct twice, which is not the statement's doing", () => {
@@ -308,6 +336,31 @@ ${timing}Execution Time: 100.000 ms`
   it("whose blocks came from a disk is told by what it took", () => {
     const slow = cold("  I/O Timings: shared read=1000.000\n").replaceAll("100.000", "1100.000")
     expect(told(slow)).toBe("low_cache_hit at 0")
+  })
+})
+
+describe("triggers", () => {
+  const fired = (
+    ms: number,
+    calls: number,
+  ): string => `Update on public.t  (cost=0.00..300.00 rows=0 width=0) (actual time=100.000..100.000 rows=0 loops=1)
+  ->  Seq Scan on public.t  (cost=0.00..300.00 rows=3000 width=8) (actual time=0.010..5.000 rows=3000 loops=1)
+Trigger stamp: time=${ms}.000 calls=${calls}
+Execution Time: 101.000 ms`
+  it("that are quick for each row are not slow, unless they are most of the work", () => {
+    expect(told(fired(30, 3000))).toBe("")
+    expect(told(fired(30, 100))).toBe("slow_trigger at 0")
+    expect(told(fired(70, 3000))).toBe("slow_trigger at 0")
+  })
+})
+
+describe("pages written by readers", () => {
+  it("are told once, although a log with checksums has them whole", () => {
+    const read = `Seq Scan on public.t  (cost=0.00..3000.00 rows=200000 width=8) (actual time=0.010..50.000 rows=200000 loops=1)
+  Buffers: shared hit=1000 dirtied=1000
+  WAL: records=1000 fpi=1000 bytes=8100000
+Execution Time: 60.000 ms`
+    expect(told(read)).toBe("select_dirties_pages at 0")
   })
 })
 

@@ -1,7 +1,7 @@
 import { comparisonOf, conjunctsOf } from "../condition.ts"
 import { countOf, executed, type Facts, has, limitAbove, loopsOf, ownBlocks, rowsOf, text, texts, totalOf } from "../facts.ts"
 import type { PlanNode } from "../plan.ts"
-import { removedByFilter } from "./filter.ts"
+import { readFilter, removedByFilter } from "./filter.ts"
 import { count, type Observation, percent, type Rule, savingOf, tableOf, time } from "./rule.ts"
 import { readScan } from "./scan.ts"
 
@@ -64,7 +64,8 @@ const indexInefficient: Rule = {
     if (!executed(node) || text(node, "Filter") === null || stoppedByLimit(node, facts) !== null) return null
     const reading = discards(node)
     // Without a condition the index is only scanned: rules of scans tell why it cannot be searched.
-    if (reading === null || (readScan(node, facts)?.filter.kind ?? "plain") !== "plain") return null
+    if (reading === null || readFilter(node, facts) === null || (readScan(node, facts)?.filter.kind ?? "plain") !== "plain")
+      return null
     return {
       ...savingOf(node, reading.part, facts),
       message: `The index finds ${count(reading.removed + reading.found)} rows of ${tableOf(node)}, of which the filter throws away ${percent(reading.part)}: it is searched by the wrong columns.`,
@@ -151,7 +152,8 @@ const indexLowCorrelation: Rule = {
     const many = texts(node, "Index Cond").some((condition) => condition.includes("= ANY"))
     if (rows < 1000 || rows / loops < 100 || many || discards(node) !== null) return null
     const heap = ownBlocks(node) - loops * descent - rows / entriesPerLeaf
-    if (heap / rows < 0.8) return null
+    // More than a block for each row: dead rows lie between, which VACUUM removes.
+    if (heap / rows < 0.8 || heap / rows > 1.3) return null
     const waited = node.exclusive.ioReadTime
     const saving = savingOf(node, 1, facts)
     return {

@@ -10,6 +10,10 @@ import { pagesByCost } from "./scan.ts"
  */
 const fewestRowsPerPage = 4
 
+/** Bytes of a row's header and its pointer. */
+const rowOverhead = 28
+const pageSize = 8192
+
 const minimumBlocks = 500
 
 const readInefficiency: Rule = {
@@ -25,8 +29,10 @@ const readInefficiency: Rule = {
     const visited = rowsOf(node) + totalOf(node, "Rows Removed by Filter")
     const expected = Math.max(1, visited / fewestRowsPerPage)
     if (blocks < minimumBlocks || blocks < 2 * expected || outOfLine(node, blocks / loops, facts)) return null
+    // Bloated it is; how small it could be, the rows' known columns tell best.
+    const needed = Math.max(1, (visited * ((node.planWidth ?? 0) + rowOverhead)) / pageSize)
     return {
-      ...savingOf(node, Math.max(0, 1 - expected / blocks), facts),
+      ...savingOf(node, Math.max(0, 1 - Math.min(expected, needed) / blocks), facts),
       message: `${count(blocks)} blocks of ${tableOf(node)} were read to find ${count(visited)} rows: the table is bloated.`,
     }
   },
@@ -168,6 +174,10 @@ const slowIo: Rule = {
   },
 }
 
+function writes(facts: Facts): boolean {
+  return facts.nodes.some((node) => node.type === "ModifyTable" || node.type === "LockRows")
+}
+
 const selectDirtiesPages: Rule = {
   id: "select_dirties_pages",
   needs: "analyze",
@@ -177,7 +187,7 @@ const selectDirtiesPages: Rule = {
   test(_root, facts): Observation | null {
     const { totals } = facts.plan
     if (totals === null || totals.sharedDirtied < 100) return null
-    if (facts.nodes.some((node) => node.type === "ModifyTable" || node.type === "LockRows")) return null
+    if (writes(facts)) return null
     const worst = facts.nodes.reduce((most, node) => (node.exclusive.sharedDirtied > most.exclusive.sharedDirtied ? node : most))
     return {
       ...nothingSaved,
@@ -198,6 +208,8 @@ const walFullPageImages: Rule = {
   test(root, facts): Observation | null {
     const images = facts.plan.totals?.walFpi ?? 0
     const written = facts.plan.totals?.walBytes ?? 0
+    // Readers that mark rows write whole pages too where the server keeps checksums: that is select_dirties_pages.
+    if (!writes(facts)) return null
     // An image leaves out the page's free space, so it is at most a page.
     if (images < 100 || images * 8192 < 0.5 * written) return null
     const worst = facts.nodes.reduce((most, node) => (node.exclusive.walFpi > most.exclusive.walFpi ? node : most), root)

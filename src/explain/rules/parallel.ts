@@ -100,14 +100,17 @@ function wasted(node: PlanNode): Waste | null {
 function startedLate(node: PlanNode, waste: Waste): boolean {
   const driver = driverOf(node)
   if (driver === null) return false
+  const shares = processesOf(driver)
+  if (shares?.length !== waste.processes.length) return false
+  const slowest = shares[waste.slowest]!
   const undivided = (member: PlanNode): boolean =>
-    member.raw["Parallel Aware"] !== true && (member.inclusive.time ?? 0) * member.parallelism >= 0.5 * waste.most
+    member.raw["Parallel Aware"] !== true && (member.inclusive.time ?? 0) * member.parallelism >= 0.5 * slowest.time
   if (driver.type === "Append" && driver.children.some(undivided)) return false
-  const rows = processesOf(driver)?.map((one) => one.rows)
-  if (rows?.length !== waste.processes.length) return false
-  const others = rows.reduce((sum, one, at) => sum + (at === waste.slowest ? 0 : one), 0)
-  const perRow = waste.most / Math.max(1, rows[waste.slowest]!)
-  const elsewhere = (waste.mean * rows.length - waste.most) / Math.max(1, others)
+  const others = shares.reduce((sum, one, at) => sum + (at === waste.slowest ? 0 : one.rows), 0)
+  // So few rows say nothing of what a row costs.
+  if (others < 0.1 * slowest.rows) return true
+  const perRow = waste.most / Math.max(1, slowest.rows)
+  const elsewhere = (waste.mean * shares.length - waste.most) / Math.max(1, others)
   return perRow < 2 * elsewhere
 }
 

@@ -86,6 +86,8 @@ const slowTrigger: Rule = {
   test(_root, facts): Observation | null {
     const trigger = slowest(facts, false)
     if (trigger === null || trigger.time < 1) return null
+    // What every row costs a little is not slow, unless it is most of the work.
+    if (trigger.time / Math.max(1, trigger.calls) < 0.1 && trigger.time < 0.5 * facts.totalTime!) return null
     return {
       at: changed(trigger, facts),
       ms: trigger.time * 0.8,
