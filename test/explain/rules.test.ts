@@ -292,15 +292,18 @@ Execution Time: 402.000 ms`
     expect(told(append(394))).toBe("parallel_imbalance at 0.0")
     // What is done with the part's rows above it is part of the work.
     const aggregated = append(394)
+      .replace(/^ {8}/gm, "              ")
+      .replace("  ->  Parallel Append", "        ->  Parallel Append")
       .replace(
-        "  ->  Parallel Append  (cost=0.00..8000.00 rows=3000 width=8) (actual time=0.010..160.000 rows=3000 loops=3)",
+        "        ->  Parallel Append",
         `  ->  Partial Aggregate  (cost=0.00..8000.00 rows=1 width=8) (actual time=0.010..466.667 rows=1 loops=3)
         Worker 0:  actual time=0.010..200.000 rows=1 loops=1
         Worker 1:  actual time=0.010..200.000 rows=1 loops=1
-        ->  Parallel Append  (cost=0.00..8000.00 rows=3000 width=8) (actual time=0.010..160.000 rows=3000 loops=3)`,
+        ->  Parallel Append`,
       )
-      .replaceAll("401.000", "1001.000")
-    expect(told(aggregated.replaceAll("402.000", "1002.000"))).toBe("parallel_imbalance at 0.0")
+      .replace("401.000", "1001.000")
+      .replace("402.000", "1002.000")
+    expect(told(aggregated)).toBe("parallel_imbalance at 0.0")
     expect(told(append(130)), "several parts by the first process").toBe("")
   })
   it("makes rows distinct twice, which is not the statement's doing", () => {
