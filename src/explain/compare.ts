@@ -47,7 +47,8 @@ export function comparePlans(before: Plan, after: Plan): PlanComparison {
     blocks: ratioOf(blocksOf(before), blocksOf(after)),
     nodes,
   }
-  return { ...comparison, summary: summaryOf(comparison, pairs) }
+  const unlike = (before.root.actual === null) !== (after.root.actual === null)
+  return { ...comparison, summary: `${summaryOf(comparison, pairs)}${unlike ? " Only one of the two was run." : ""}` }
 }
 
 type Pair = readonly [PlanNode | null, PlanNode | null]
@@ -58,6 +59,8 @@ function match(old: readonly PlanNode[], now: readonly PlanNode[]): Pair[] {
     (node) => `${node.path} ${shapeOf(node)}`,
     (node) => (node.relation === null ? null : `${shapeOf(node)} ${node.relation.alias}`),
     (node) => (node.relation === null || node.type === "ModifyTable" ? null : `${node.relation.name} ${node.relation.alias}`),
+    // A partition that is read alone bears its table's alias.
+    (node) => (node.relation === null || node.type === "ModifyTable" ? null : node.relation.name),
     (node) => (node.relation === null ? shapeOf(node) : null),
     (node) => (node.relation === null ? kindOf(node) : null),
   ]
@@ -103,8 +106,9 @@ function changeOf(old: PlanNode | null, now: PlanNode | null): NodeChange {
       changes.push("rows")
     if (far(old.exclusive.time, now.exclusive.time, 1.5) && Math.abs((old.exclusive.time ?? 0) - (now.exclusive.time ?? 0)) >= 1)
       changes.push("time")
+    const counted = "Shared Hit Blocks" in old.raw && "Shared Hit Blocks" in now.raw
     const blocks = (node: PlanNode): number => node.exclusive.sharedHit + node.exclusive.sharedRead
-    if (far(blocks(old), blocks(now), 1.5) && Math.abs(blocks(old) - blocks(now)) >= 10) changes.push("buffers")
+    if (counted && far(blocks(old), blocks(now), 1.5) && Math.abs(blocks(old) - blocks(now)) >= 10) changes.push("buffers")
     if (old.path !== now.path) changes.push("place")
   }
   const title =
@@ -121,8 +125,9 @@ function changeOf(old: PlanNode | null, now: PlanNode | null): NodeChange {
   }
 }
 
+/** Far apart; what only one of the plans measured is not. */
 function far(a: number | null, b: number | null, factor: number): boolean {
-  if (a === null || b === null) return a !== b
+  if (a === null || b === null) return false
   return Math.max(a, b) > factor * Math.max(Math.min(a, b), 1)
 }
 
@@ -158,7 +163,7 @@ function summaryOf(comparison: Omit<PlanComparison, "summary">, pairs: readonly 
           : `As ${measure.name === "" ? "fast" : "dear"} as before (${measure.name}${measure.shown(measure.after!)})${blocksText(blocks)}.`
   if (comparison.same) return `${speed} The plan has the same shape.`
   const scans = pairs
-    .filter(([old, now]) => old?.relation && now?.relation && titleOf(old) !== titleOf(now))
+    .filter(([old, now]) => old?.relation && now?.relation && deedOf(old) !== deedOf(now))
     .map(([old, now]) => `${titleOf(old!)} became ${titleOf(now!)}`)
   const joins = pairs
     .filter(([old, now]) => old && now && !old.relation && kindOf(old) === "join" && old.type !== now.type)
@@ -168,10 +173,19 @@ function summaryOf(comparison: Omit<PlanComparison, "summary">, pairs: readonly 
   const parts = [
     ...scans,
     ...joins,
-    ...(gone.length > 0 ? [`gone: ${gone.slice(0, 3).join(", ")}`] : []),
-    ...(added.length > 0 ? [`new: ${added.slice(0, 3).join(", ")}`] : []),
+    ...(gone.length > 0 ? [`gone: ${some(gone)}`] : []),
+    ...(added.length > 0 ? [`new: ${some(added)}`] : []),
   ]
   return parts.length === 0 ? `${speed} The nodes are in another order.` : `${speed} ${parts.slice(0, 4).join("; ")}.`
+}
+
+/** What a scan does, whatever its table is called in the statement. */
+function deedOf(node: PlanNode): string {
+  return titleOf({ ...node, relation: node.relation && { ...node.relation, alias: null } })
+}
+
+function some(titles: readonly string[]): string {
+  return `${titles.slice(0, 3).join(", ")}${titles.length > 3 ? ` and ${titles.length - 3} more` : ""}`
 }
 
 function times(factor: number): string {

@@ -88,6 +88,28 @@ describe("comparison", () => {
     })
     expect(comparison.time.ratio).toBeLessThan(0.01)
   })
+  it("what only one of the plans measured is no change", () => {
+    const measured = parsePlan(
+      "Seq Scan on t  (cost=0.00..10.00 rows=5 width=4) (actual time=0.100..9.000 rows=5 loops=1)\n  Buffers: shared hit=90",
+    )
+    const planned = parsePlan("Seq Scan on t  (cost=0.00..10.00 rows=5 width=4)")
+    expect(comparePlans(planned, measured)).toMatchObject({
+      same: true,
+      nodes: [],
+      summary: expect.stringContaining("Only one of the two was run"),
+    })
+    expect(comparePlans(measured, planned).nodes).toEqual([])
+  })
+  it("partitions that are no longer read are counted, and those still read are matched", () => {
+    const member = (at: number): string => `  ->  Seq Scan on evt_${at} evt_${at + 1}  (cost=0.00..10.00 rows=5 width=4)\n`
+    const all = parsePlan(`Append  (cost=0.00..100.00 rows=50 width=4)\n${[0, 1, 2, 3, 4, 5, 6].map(member).join("")}`)
+    const one = parsePlan("Seq Scan on evt_3 evt  (cost=0.00..10.00 rows=5 width=4)")
+    const { summary, nodes } = comparePlans(all, one)
+    expect(summary).toBe(
+      "10 times cheaper: cost 100 → 10. gone: Append, Seq Scan on evt_0 evt_1, Seq Scan on evt_1 evt_2 and 4 more.",
+    )
+    expect(nodes.find((node) => node.after === "0")).toMatchObject({ before: "0.3", changes: ["place"] })
+  })
   it("a plan is as itself", () => {
     expect(comparePlans(plan, plan)).toMatchObject({ same: true, nodes: [] })
     expect(planHash(parsePlan(slow.replaceAll("'top secret'", "'other'").replace("rows=20", "rows=21")))).toBe(planHash(plan))
