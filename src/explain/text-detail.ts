@@ -132,7 +132,7 @@ function readField(record: Record<string, unknown>, name: string, value: string)
 }
 
 /** Fields that are text even where they say "false" or 5. */
-const isExpression = /(Filter|Cond)$/
+const isExpression = /^(?!Rows Removed)(.* )?(Filter|Cond)$/
 
 function readSampling(record: Record<string, unknown>, value: string): void {
   const match = /^(\S+) \((.*?)\)(?: REPEATABLE \((.*)\))?$/.exec(value)

@@ -18,7 +18,7 @@ const special = new Map(
 )
 
 /** Fields that are text even where they look like a number. */
-const textual = /^(Node Type|Alias|Schema|.* Name|(.* )?Filter|.* Cond|.* Key|Query Text|Query Identifier|Item)$/
+const textual = /^(Node Type|Alias|Schema|.* Name|(?!Rows Removed)(.* )?Filter|.* Cond|.* Key|Query Text|Query Identifier|Item)$/
 
 const lists = new Set([
   "Item",

@@ -161,7 +161,9 @@ describe("text", () => {
   Group Key: ()
   ->  Sample Scan on t  (cost=0.00..1.00 rows=9 width=8)
         Sampling: bernoulli ('1'::real, lower(x)) REPEATABLE ('5'::double precision)
-        One-Time Filter: false`)
+        One-Time Filter: false
+        Rows Removed by Filter: 7
+        Rows Removed by Join Filter: 8`)
     expect(grouped.root.raw["Grouping Sets"]).toEqual([
       { "Hash Keys": [["t.a", "t.b"]] },
       { "Hash Keys": [["t.a"]] },
@@ -173,6 +175,8 @@ describe("text", () => {
       "Sampling Parameters": ["'1'::real", "lower(x)"],
       "Repeatable Seed": "'5'::double precision",
       "One-Time Filter": "false",
+      "Rows Removed by Filter": 7,
+      "Rows Removed by Join Filter": 8,
     })
     const sorted = parsePlan(`GroupAggregate  (cost=0.00..10.00 rows=4 width=8)
   Group Key: t.a, t.b
@@ -225,12 +229,13 @@ describe("XML", () => {
       <Grouping-Sets><Grouping-Set><Hash-Keys><Hash-Key><Item>a</Item><Item>b</Item></Hash-Key></Hash-Keys></Grouping-Set>
         <Grouping-Set><Group-Keys><Group-Key>
         </Group-Key></Group-Keys></Grouping-Set></Grouping-Sets>
-      <One-Time-Filter>false</One-Time-Filter>
+      <One-Time-Filter>false</One-Time-Filter><Rows-Removed-by-Filter>7</Rows-Removed-by-Filter>
       <Target-Tables><Target-Table><Relation-Name>t</Relation-Name></Target-Table></Target-Tables>
     </Plan></Query></explain>`)
     expect(plan.root.raw).toMatchObject({
       "Grouping Sets": [{ "Hash Keys": [["a", "b"]] }, { "Group Keys": [[]] }],
       "One-Time Filter": "false",
+      "Rows Removed by Filter": 7,
       "Target Tables": [{ "Relation Name": "t" }],
     })
   })
