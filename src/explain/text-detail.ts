@@ -92,6 +92,10 @@ function readField(record: Record<string, unknown>, name: string, value: string)
       for (const [, key, count] of value.matchAll(/(records|fpi|bytes|buffers full)=(\d+)/g))
         record[walNames[key!]!] = Number(count)
       return
+    case "Tuples":
+      for (const [, key, count] of value.matchAll(/(inserted|updated|deleted|skipped)=(\d+)/g))
+        record[`Tuples ${key![0]!.toUpperCase()}${key!.slice(1)}`] = Number(count)
+      return
     case "Heap Blocks":
       for (const [, key, count] of value.matchAll(/(exact|lossy)=(\d+)/g))
         record[key === "exact" ? "Exact Heap Blocks" : "Lossy Heap Blocks"] = Number(count)

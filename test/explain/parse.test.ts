@@ -154,6 +154,12 @@ describe("text", () => {
     ->  Result  (cost=0.00..0.01 rows=1 width=4)`)
     expect(nodeAt(spaced, "0.0")).toMatchObject({ relationship: "InitPlan", subplan: "CTE My CTE: (odd" })
   })
+  it("what a MERGE did is counted", () => {
+    const merge = parsePlan(
+      "Merge on t  (cost=0.00..9.00 rows=0 width=0) (actual time=1.000..1.000 rows=0 loops=1)\n  Tuples: inserted=3 updated=500\n  ->  Seq Scan on s",
+    )
+    expect(merge.root.raw).toMatchObject({ "Node Type": "ModifyTable", "Tuples Inserted": 3, "Tuples Updated": 500 })
+  })
   it("grouping sets, samples and values that look like others are what JSON says", () => {
     const grouped = parsePlan(`MixedAggregate  (cost=0.00..10.00 rows=4 width=8)
   Hash Key: t.a, t.b
