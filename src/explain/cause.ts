@@ -56,7 +56,9 @@ export function withoutSymptoms(findings: readonly Finding[], facts: Facts): Fin
     else ids.add(rule.id)
   }
   const stands = (path: string | undefined, id: PlanIssueId): boolean => path !== undefined && (at.get(path)?.has(id) ?? false)
-  return findings.filter(({ node, rule }) => {
+  return findings.filter(({ node, rule, seen }) => {
+    // Whatever made the estimate wrong: what was planned for it is a matter of its own.
+    if (rule.id === "row_misestimate" && seen.severity !== "info") return true
     for (const { cause, symptoms, at: places } of explanations) {
       if (!symptoms.includes(rule.id)) continue
       if (places.includes("same") && stands(node.path, cause)) return false

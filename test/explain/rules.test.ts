@@ -306,6 +306,26 @@ Execution Time: 402.000 ms`
     expect(told(aggregated)).toBe("parallel_imbalance at 0.0")
     expect(told(append(130)), "several parts by the first process").toBe("")
   })
+  it("is measured by the blocks that each process read, where its filter leaves no rows to count", () => {
+    const scan = (
+      leader: number,
+    ): string => `Gather  (cost=0.00..9000.00 rows=9 width=8) (actual time=1.000..401.000 rows=90 loops=1)
+  Workers Planned: 2
+  Workers Launched: 2
+  Buffers: shared hit=${leader + 220}
+  ->  Parallel Append  (cost=0.00..8000.00 rows=3 width=8) (actual time=0.010..160.000 rows=30 loops=3)
+        Buffers: shared hit=${leader + 220}
+        Worker 0:  actual time=0.010..40.000 rows=90 loops=1
+          Buffers: shared hit=110
+        Worker 1:  actual time=0.010..40.000 rows=0 loops=1
+          Buffers: shared hit=110
+        ->  Parallel Seq Scan on public.t_1  (cost=0.00..90.00 rows=3 width=8) (actual time=0.010..160.000 rows=30 loops=3)
+              Filter: (a > 5)
+              Rows Removed by Filter: 900
+Execution Time: 402.000 ms`
+    expect(told(scan(1000)).split(" | ")[0]).toBe("")
+    expect(told(scan(50)).split(" | ")[0]).toBe("parallel_imbalance at 0.0")
+  })
   it("makes rows distinct twice, which is not the statement's doing", () => {
     expect(
       told(`HashAggregate  (cost=100.00..200.00 rows=50000 width=16) (actual time=302.000..323.000 rows=49998 loops=1)
@@ -354,6 +374,35 @@ Execution Time: 101.000 ms`
     expect(told(fired(30, 3000))).toBe("")
     expect(told(fired(30, 100))).toBe("slow_trigger at 0")
     expect(told(fired(70, 3000))).toBe("slow_trigger at 0")
+  })
+})
+
+describe("whole pages in the log", () => {
+  const update = (
+    images: number,
+  ): string => `Update on public.t  (cost=0.00..300.00 rows=0 width=0) (actual time=100.000..100.000 rows=0 loops=1)
+  WAL: records=5000 fpi=${images} bytes=${images * 9000}
+  ->  Seq Scan on public.t  (cost=0.00..300.00 rows=3000 width=8) (actual time=0.010..5.000 rows=3000 loops=1)
+Execution Time: 101.000 ms`
+  it("are a fact of every change after a checkpoint, and an issue where they are many", () => {
+    expect(told(update(200))).toBe(" | wal_full_page_images at 0")
+    expect(told(update(4000))).toBe("wal_full_page_images at 0")
+  })
+})
+
+describe("wrong estimates", () => {
+  it("are told beside the condition that caused them, where they have consequences", () => {
+    const scan = (
+      rows: number,
+    ): string => `Nested Loop  (cost=0.00..9000.00 rows=5 width=8) (actual time=1.000..400.000 rows=${rows} loops=1)
+  ->  Seq Scan on public.t  (cost=0.00..3428.00 rows=1 width=4) (actual time=0.030..180.000 rows=${rows} loops=1)
+        Filter: ((t.id % 200) = 0)
+        Rows Removed by Filter: 990000
+  ->  Index Scan using u_t on public.u  (cost=0.42..4.53 rows=6 width=4) (actual time=0.003..0.003 rows=1 loops=${rows})
+        Index Cond: (u.t = t.id)
+Execution Time: 401.000 ms`
+    expect(told(scan(50_000))).toContain("row_misestimate at 0.0")
+    expect(told(scan(500))).not.toContain("row_misestimate")
   })
 })
 

@@ -199,6 +199,9 @@ const selectDirtiesPages: Rule = {
   },
 }
 
+/** Fewer, 8 MB, any change of a table writes after a checkpoint. */
+const manyImages = 1000
+
 const walFullPageImages: Rule = {
   id: "wal_full_page_images",
   needs: "analyze",
@@ -206,8 +209,8 @@ const walFullPageImages: Rule = {
   advice:
     "Each page is logged as a whole at its first change after a checkpoint: let checkpoints be further apart (max_wal_size, checkpoint_timeout), set wal_compression, or leave room for HOT updates (fillfactor).",
   test(root, facts): Observation | null {
-    const images = facts.plan.totals?.walFpi ?? 0
-    const written = facts.plan.totals?.walBytes ?? 0
+    const images = facts.nodes.reduce((sum, node) => sum + node.exclusive.walFpi, 0)
+    const written = facts.nodes.reduce((sum, node) => sum + node.exclusive.walBytes, 0)
     // Readers that mark rows write whole pages too where the server keeps checksums: that is select_dirties_pages.
     if (!writes(facts)) return null
     // An image leaves out the page's free space, so it is at most a page.
@@ -217,7 +220,7 @@ const walFullPageImages: Rule = {
       ...nothingSaved,
       at: facts.nodes.find((node) => node.type === "ModifyTable") ?? worst,
       anyway: true,
-      severity: "low",
+      severity: images >= manyImages ? "low" : "info",
       message: `${count(images)} whole pages were written to the log beside the changes themselves: most of ${count(written / 1024)} kB.`,
     }
   },

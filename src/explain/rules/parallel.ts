@@ -23,26 +23,32 @@ const workersNotLaunched: Rule = {
 interface Process {
   /** Busy milliseconds. */
   readonly time: number
-  readonly rows: number
+  /** What it got through: blocks where they were counted, else rows, which a filter may have left out. */
+  readonly work: number
 }
 
 /** What each process did at a node, the leader first. Needs VERBOSE. */
 function processesOf(node: PlanNode): Process[] | null {
   const workers = node.raw.Workers
   if (!Array.isArray(workers) || workers.length === 0 || node.actual?.totalTime == null) return null
+  const counted = has(node, "Shared Hit Blocks")
   const found: Process[] = []
   for (const worker of workers) {
     const value = (field: string): number | null => numberOf((worker as Record<string, unknown>)[field])
     const each = value("Actual Total Time")
     const loops = value("Actual Loops")
     if (each === null || loops === null) return null
-    found.push({ time: each * loops, rows: (value("Actual Rows") ?? 0) * loops })
+    const blocks = (value("Shared Hit Blocks") ?? 0) + (value("Shared Read Blocks") ?? 0)
+    found.push({ time: each * loops, work: counted ? blocks : (value("Actual Rows") ?? 0) * loops })
   }
   const left = (all: number, of: (one: Process) => number): number =>
     Math.max(0, all - found.reduce((sum, one) => sum + of(one), 0))
   const leader = {
     time: left(node.actual.totalTime * node.actual.loops, (one) => one.time),
-    rows: left(rowsOf(node), (one) => one.rows),
+    work: left(
+      counted ? countOf(node, "Shared Hit Blocks") + countOf(node, "Shared Read Blocks") : rowsOf(node),
+      (one) => one.work,
+    ),
   }
   return [leader, ...found]
 }
@@ -106,12 +112,12 @@ function startedLate(node: PlanNode, waste: Waste): boolean {
   const undivided = (member: PlanNode): boolean =>
     member.raw["Parallel Aware"] !== true && (member.inclusive.time ?? 0) * member.parallelism >= 0.5 * slowest.time
   if (driver.type === "Append" && driver.children.some(undivided)) return false
-  const others = shares.reduce((sum, one, at) => sum + (at === waste.slowest ? 0 : one.rows), 0)
-  // So few rows say nothing of what a row costs.
-  if (others < 0.1 * slowest.rows) return true
-  const perRow = waste.most / Math.max(1, slowest.rows)
+  const others = shares.reduce((sum, one, at) => sum + (at === waste.slowest ? 0 : one.work), 0)
+  // So little says nothing of what a block or a row costs.
+  if (others < 0.1 * slowest.work) return true
+  const each = waste.most / Math.max(1, slowest.work)
   const elsewhere = (waste.mean * shares.length - waste.most) / Math.max(1, others)
-  return perRow < 2 * elsewhere
+  return each < 2 * elsewhere
 }
 
 /** The node that hands out the work: a scan or an append that all processes share. */
