@@ -209,6 +209,8 @@ describe("recursion", () => {
 Execution Time: 60.000 ms`
   it("is estimated by a rule of thumb: told once, and without blame", () => {
     expect(told(walk)).toBe(" | row_misestimate at 0.0")
+    const filtered = walk.replace("\nExecution", "\n        Filter: (n > 5)\n        Rows Removed by Filter: 100\nExecution")
+    expect(told(filtered)).toBe(" | row_misestimate at 0.0")
   })
 })
 
@@ -342,6 +344,23 @@ Execution Time: 402.000 ms`
                     Output: d.id
 Execution Time: 324.000 ms`),
     ).toBe("")
+  })
+})
+
+describe("times that contradict each other", () => {
+  it("save no more than there is", () => {
+    const issues = analyzeQueryPlan(
+      parsePlan(`Index Scan using t_a on public.t  (cost=0.42..9000.00 rows=30000 width=8) (actual time=0.010..20.000 rows=30000 loops=1)
+  Index Cond: (t.a < 31000)
+  Buffers: shared hit=100 read=5000
+  I/O Timings: shared read=90000.000
+Execution Time: 21.000 ms`),
+    )
+    for (const { saving, message } of issues) {
+      expect(saving.ms ?? 0).toBeLessThanOrEqual(21)
+      expect(message).not.toMatch(/\d{3,} %/)
+    }
+    expect(issues.map(({ issue }) => issue)).toContain("slow_io")
   })
 })
 

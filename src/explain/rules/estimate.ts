@@ -28,6 +28,11 @@ export function misestimateOf(node: PlanNode, facts: Facts): Misestimate | null 
 /** Whether the node ran to its end and counts rows as the planner does. */
 function comparable(node: PlanNode, facts: Facts): boolean {
   if (node.type !== "Recursive Union" && readsRecursion(node)) return false
+  if (node.type === "CTE Scan") {
+    const producer = producerOf(node, facts)
+    // Without a filter it gives what the WITH query made, which is judged there.
+    if (producer !== null && (text(node, "Filter") === null || readsRecursion(producer))) return false
+  }
   if (node.type === "Memoize" || node.type === "BitmapAnd" || node.type === "BitmapOr" || node.type === "ModifyTable")
     return false
   if (node.type === "Bitmap Index Scan") {

@@ -146,10 +146,10 @@ const lowCacheHit: Rule = {
     }
     if (ioReadTime < 0.3 * facts.totalTime) return null
     return {
-      ms: ioReadTime,
+      ms: Math.min(ioReadTime, facts.totalTime),
       costPart: 0,
       ...((ioReadTime * node.parallelism) / sharedRead < fromMemory ? { severity: "info" } : {}),
-      message: `${count(sharedRead)} of ${count(sharedRead + sharedHit)} blocks came from outside PostgreSQL's cache, which took ${time(ioReadTime)}, ${percent(ioReadTime / facts.totalTime)} of the whole.`,
+      message: `${count(sharedRead)} of ${count(sharedRead + sharedHit)} blocks came from outside PostgreSQL's cache, which took ${time(ioReadTime)}, ${percent(Math.min(1, ioReadTime / facts.totalTime))} of the whole.`,
     }
   },
 }
@@ -167,7 +167,7 @@ const slowIo: Rule = {
     const perBlock = (ioReadTime * node.parallelism) / reads
     if (perBlock < 1) return null
     return {
-      ms: ioReadTime * (1 - 0.1 / perBlock),
+      ms: Math.min(facts.totalTime, ioReadTime) * (1 - 0.1 / perBlock),
       costPart: 0,
       message: `Reading a block took ${perBlock.toFixed(1)} ms on average over ${count(reads)} blocks; a solid-state disk needs a tenth.`,
     }
