@@ -166,8 +166,14 @@ describe("bloat", () => {
   Buffers: shared hit=3500
 Execution Time: 20.000 ms`
   it("is a page with fewer rows than fit a page at their largest", () => {
-    expect(told(sparse(6000))).toBe("read_inefficiency at 0")
-    expect(told(sparse(15_000)), "wide rows").toBe("")
+    expect(told(sparse(9000))).toBe("read_inefficiency at 0")
+    expect(told(sparse(13_000)), "wide rows").toBe("")
+    // The catalog knows how wide the rows are.
+    const catalog = (width: number): AnalyzeContext => ({ catalog: { relations: [relation("t", [["id", "integer", width]])] } })
+    expect(told(sparse(13_000), catalog(100))).toBe("read_inefficiency at 0")
+    expect(told(sparse(13_000), catalog(1800))).toBe("")
+    expect(told(sparse(9000), catalog(1900))).toBe("")
+    expect(analyzeQueryPlan(parsePlan(sparse(13_000)), catalog(100))).toMatchObject([{ confirmed: true }])
   })
 })
 
@@ -435,8 +441,8 @@ Execution Time: 60.000 ms`
   })
 })
 
-/** A table of the catalog with nothing but columns. */
-function relation(name: string, columns: readonly (readonly [string, string])[]): Relation {
+/** A table of the catalog with nothing but columns and how wide they are. */
+function relation(name: string, columns: readonly (readonly [name: string, type: string, width?: number])[]): Relation {
   return {
     oid: 1,
     schema: "public",
@@ -452,7 +458,7 @@ function relation(name: string, columns: readonly (readonly [string, string])[])
     bound: null,
     partitionKey: null,
     children: [],
-    columns: columns.map(([column, type]) => ({
+    columns: columns.map(([column, type, width]) => ({
       name: column,
       type,
       typeId: 0,
@@ -464,7 +470,10 @@ function relation(name: string, columns: readonly (readonly [string, string])[])
       generated: null,
       identity: null,
       collation: null,
-      statistics: null,
+      statistics:
+        width === undefined
+          ? null
+          : { nullFraction: 0, distinct: -1, correlation: null, width, mostCommon: null, histogram: false },
     })),
     indexes: [],
     constraints: [],

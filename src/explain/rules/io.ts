@@ -1,14 +1,15 @@
+import type { Relation } from "../../database/catalog.ts"
+import { relationIn } from "../catalog.ts"
 import { columnsOf, functionsOf, readCondition } from "../condition.ts"
 import { executed, type Facts, has, loopsOf, ownBlocks, rowsOf, texts, totalOf } from "../facts.ts"
 import type { PlanNode } from "../plan.ts"
 import { count, nothingSaved, type Observation, percent, type Rule, savingOf, tableOf, time } from "./rule.ts"
 import { pagesByCost } from "./scan.ts"
 
-/**
- * Rows longer than a quarter of a page are moved out of line (TOAST), so a full page holds four at least; a page that is kept half empty
- * on purpose (fillfactor 50) two.
- */
+/** Rows longer than a quarter of a page are moved out of line (TOAST), so a full page holds four at least. */
 const fewestRowsPerPage = 4
+/** Blocks beyond those of pages with so few rows: three rows on a page may be, fewer are not. */
+const surelyBloated = 4 / 3
 
 /** Bytes of a row's header and its pointer. */
 const rowOverhead = 28
@@ -27,15 +28,27 @@ const readInefficiency: Rule = {
     const blocks = ownBlocks(node)
     const loops = Math.max(1, loopsOf(node) / node.participants)
     const visited = rowsOf(node) + totalOf(node, "Rows Removed by Filter")
-    const expected = Math.max(1, visited / fewestRowsPerPage)
-    if (blocks < minimumBlocks || blocks < 2 * expected || outOfLine(node, blocks / loops, facts)) return null
-    // Bloated it is; how small it could be, the rows' known columns tell best.
-    const needed = Math.max(1, (visited * ((node.planWidth ?? 0) + rowOverhead)) / pageSize)
+    if (blocks < minimumBlocks || outOfLine(node, blocks / loops, facts)) return null
+    const width = widthOf(relationIn(facts.context.catalog, node.relation))
+    const pagesOf = (bytes: number): number => Math.max(1, (visited * (bytes + rowOverhead)) / pageSize)
+    const bloated = width === null ? blocks >= (surelyBloated * visited) / fewestRowsPerPage : blocks >= 4 * pagesOf(width)
+    if (!bloated) return null
     return {
-      ...savingOf(node, Math.max(0, 1 - Math.min(expected, needed) / blocks), facts),
+      ...savingOf(node, Math.max(0, 1 - pagesOf(width ?? node.planWidth ?? 0) / blocks), facts),
+      confirmed: width !== null,
       message: `${count(blocks)} blocks of ${tableOf(node)} were read to find ${count(visited)} rows: the table is bloated.`,
     }
   },
+}
+
+/** Bytes of a row by the catalog's statistics; null where a column has none. */
+function widthOf(relation: Relation | null): number | null {
+  if (relation === null || relation.columns.length === 0) return null
+  return relation.columns.reduce<number | null>(
+    (sum, { statistics }) =>
+      sum === null || statistics === null ? null : sum + statistics.width * (1 - statistics.nullFraction),
+    0,
+  )
 }
 
 /** More blocks than the table has by the planner's own count: the rest are out-of-line values. */

@@ -67,7 +67,7 @@ const parallelImbalance: Rule = {
     const waste = wasted(node)
     if (waste === null || startedLate(node, waste)) return null
     // What counts is the time that the Gather had to wait for the slowest.
-    if (waste.most < 0.8 * ((gather.inclusive.time ?? 0) / Math.max(1, gather.actual?.loops ?? 1))) return null
+    if (waste.most < 0.6 * ((gather.inclusive.time ?? 0) / Math.max(1, gather.actual?.loops ?? 1))) return null
     // The deepest node that shows it is where the work was divided.
     if (node.children.some((below) => (wasted(below)?.ms ?? 0) >= 0.8 * waste.ms && !below.type.endsWith("Scan"))) return null
     return {
