@@ -120,23 +120,21 @@ async function inOpenTransaction(session: Session, request: Request, options: Qu
     }
     return decoded(request, await session.queryText(sent(request), options))
   }
-  // One statement reads what was in force, another sets or puts back all of them: a round trip each where nothing is pipelined.
-  const old =
-    settings.length === 0 ? [] : (await session.queryText(currentSettings(settings.map(([name]) => name)), options)).rows[0]!
-  const changes = settings.length === 0 ? [] : [setAll(settings)]
-  const restores = settings.length === 0 ? [] : [setAll(settings.map(([name], index) => [name, old[index] ?? ""]))]
-  const results = await session.batch([...changes, ...request.prelude, sent(request), ...restores], options)
-  return converted(session, request, results[changes.length + request.prelude.length]!)
+  // One statement tells what was in force and changes it, another puts it back: a round trip each where nothing is pipelined.
+  const old = settings.length === 0 ? [] : (await session.queryText(exchange(settings), options)).rows[0]!
+  const restores = settings.length === 0 ? [] : [exchange(settings.map(([name], index) => [name, old[index] ?? ""]))]
+  const results = await session.batch([...request.prelude, sent(request), ...restores], options)
+  return converted(session, request, results[request.prelude.length]!)
 }
 
-function currentSettings(names: readonly string[]): Statement {
-  const calls = names.map((_name, index) => `current_setting($${index + 1}, true)`)
-  return { text: `SELECT ${calls.join(", ")} /* selecto:execution */`, values: names }
-}
-
-function setAll(settings: readonly (readonly [name: string, value: string])[]): Statement {
-  const calls = settings.map((_setting, index) => `set_config($${2 * index + 1}, $${2 * index + 2}, true)`)
-  return { text: `SELECT ${calls.join(", ")} /* selecto:execution */`, values: settings.flat() }
+/** Changes settings and gives what they were before: the subquery, which OFFSET keeps apart, is read first. */
+function exchange(settings: readonly (readonly [name: string, value: string])[]): Statement {
+  const before = settings.map((_setting, index) => `current_setting($${2 * index + 1}, true) AS old_${index}`)
+  const changes = settings.map((_setting, index) => `set_config($${2 * index + 1}, $${2 * index + 2}, true)`)
+  return {
+    text: `SELECT old.*, ${changes.join(", ")} FROM (SELECT ${before.join(", ")} OFFSET 0) old /* selecto:execution */`,
+    values: settings.flat(),
+  }
 }
 
 function decoded(request: Request, result: Result<TextRow>): Fetched {

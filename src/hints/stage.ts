@@ -182,11 +182,11 @@ function reportOf(database: Database, request: Request, hinted: HintedStatement)
 /**
  * A comment travels with its statement. Settings travel in one batch with BEGIN, statement and COMMIT where the driver sends batches
  * in one round trip; else BEGIN with the settings and COMMIT are two more. In a transaction of the caller's, what was in force is
- * asked for first and put back in the end: one more in a batch, three without.
+ * told when it is changed, and put back in the end: one more in a batch, two without.
  */
 function extraRoundTrips(database: Database, request: Request, settings: number): number {
   if (settings === 0) return 0
   const { pipeline } = database.capabilities
-  if (request.transaction !== null) return pipeline ? 1 : 3
+  if (request.transaction !== null) return pipeline ? 1 : 2
   return pipeline || needsTransaction(request) ? 0 : 2
 }

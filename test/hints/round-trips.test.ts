@@ -14,7 +14,7 @@ const index = hintsOf(["use_index", ["orders_status_idx"]])
 
 describe.skipIf(serverMissing(18)).each([
   { driver: "batches in one round trip", options: {}, own: 0, inside: 1 },
-  { driver: "one statement at a time", options: { pipeline: true }, own: 2, inside: 3 },
+  { driver: "one statement at a time", options: { pipeline: true }, own: 2, inside: 2 },
 ])("round trips of a driver that sends $driver", ({ options, own, inside }) => {
   const target = serverTarget(18, shop)
   let proxy: DelayProxy

@@ -149,7 +149,7 @@ async function partitions(filler: Filler): Promise<void> {
     "insert into piece select g, g from generate_series(1, 200000) g",
     "create table sliver (at date not null, k int, v float) partition by range (at)",
     ...Array.from(
-      { length: 500 },
+      { length: 900 },
       (_, at) => `create table sliver_${at} partition of sliver for values from ('${day(0, at + 1)}') to ('${day(0, at + 2)}')`,
     ),
     "insert into sliver select date '2022-01-01' + g % 900, g % 20, 1 from generate_series(1, 5000) g",
