@@ -191,15 +191,24 @@ function cteName(draft: Draft): string | null {
 
 function chargeCtes(drafts: readonly Draft[]): void {
   const scansOf = new Map<Draft, Draft[]>()
+  const made = new Map<Draft, Map<string, Draft>>()
   for (const draft of drafts) {
     const name = cteName(draft)
-    if (name !== null && draft.parent !== null) scansOf.set(draft, [])
+    if (name === null || draft.parent === null) continue
+    scansOf.set(draft, [])
+    const names = made.get(draft.parent) ?? new Map<string, Draft>()
+    if (!names.has(name)) names.set(name, draft)
+    made.set(draft.parent, names)
   }
   if (scansOf.size === 0) return
   for (const scan of drafts) {
-    if (scan.type !== "CTE Scan") continue
-    const producer = producerOf(scan)
-    if (producer !== null) scansOf.get(producer)!.push(scan)
+    const name = scan.type === "CTE Scan" ? textOf(fieldOf(scan.raw, "CTE Name")) : null
+    if (name === null) continue
+    // Names may repeat, the nearest enclosing one counts.
+    let producer: Draft | undefined
+    for (let above: Draft | null = scan; above !== null && producer === undefined; above = above.parent)
+      producer = made.get(above)?.get(name)
+    if (producer !== undefined) scansOf.get(producer)!.push(scan)
   }
   for (const [producer, scans] of scansOf) {
     const readers = scans.filter(executed)
@@ -211,16 +220,6 @@ function chargeCtes(drafts: readonly Draft[]): void {
     if (producer.inclusiveTime === null) continue
     for (const { draft, part } of producer.chargedTo) if (draft.time !== null) draft.time -= producer.inclusiveTime * part
   }
-}
-
-/** The CTE a scan reads: names may repeat, the nearest enclosing one counts. */
-function producerOf(scan: Draft): Draft | null {
-  const name = textOf(fieldOf(scan.raw, "CTE Name"))
-  if (name === null) return null
-  for (let above: Draft | null = scan; above !== null; above = above.parent) {
-    for (const child of above.children) if (cteName(child) === name) return child
-  }
-  return null
 }
 
 interface Part {

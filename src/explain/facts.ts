@@ -37,6 +37,12 @@ export interface Facts {
   readonly hashMem: number
   readonly cost: CostConstants
   readonly version: number
+  /** Of a CTE Scan the WITH query whose rows it reads: names may repeat, the nearest enclosing one counts. */
+  readonly producerOf: ReadonlyMap<PlanNode, PlanNode>
+  /** Of a WITH query the scans that read it, in order. */
+  readonly readersOf: ReadonlyMap<PlanNode, readonly PlanNode[]>
+  /** Nodes whose rows come from the last round of a recursion: how many is anybody's guess, and the planner's is ten times the first. */
+  readonly recursive: ReadonlySet<PlanNode>
 }
 
 export function factsOf(plan: Plan, context: AnalyzeContext = {}): Facts {
@@ -63,7 +69,41 @@ export function factsOf(plan: Plan, context: AnalyzeContext = {}): Facts {
     hashMem: workMem * multiplier,
     cost: costConstants(plan.settings),
     version,
+    ...withQueries(nodes, parentOf),
   }
+}
+
+/** Who reads which WITH query, found in one pass: a plan may hold thousands of them. */
+function withQueries(
+  nodes: readonly PlanNode[],
+  parentOf: ReadonlyMap<PlanNode, PlanNode>,
+): Pick<Facts, "producerOf" | "readersOf" | "recursive"> {
+  const made = new Map<PlanNode, Map<string, PlanNode>>()
+  for (const node of nodes) {
+    const holder = parentOf.get(node)
+    if (holder === undefined || !node.subplan?.startsWith("CTE ")) continue
+    const names = made.get(holder) ?? new Map<string, PlanNode>()
+    if (!names.has(node.subplan)) names.set(node.subplan, node)
+    made.set(holder, names)
+  }
+  const producerOf = new Map<PlanNode, PlanNode>()
+  const readersOf = new Map<PlanNode, PlanNode[]>()
+  const recursive = new Set<PlanNode>()
+  for (const node of nodes) {
+    if (node.type === "WorkTable Scan")
+      for (let at: PlanNode | undefined = node; at !== undefined && !recursive.has(at); at = parentOf.get(at)) recursive.add(at)
+    if (node.type !== "CTE Scan" || made.size === 0) continue
+    const name = `CTE ${text(node, "CTE Name")}`
+    let producer: PlanNode | undefined
+    for (let at: PlanNode | undefined = node; at !== undefined && producer === undefined; at = parentOf.get(at))
+      producer = made.get(at)?.get(name)
+    if (producer === undefined) continue
+    producerOf.set(node, producer)
+    const readers = readersOf.get(producer)
+    if (readers === undefined) readersOf.set(producer, [node])
+    else readers.push(node)
+  }
+  return { producerOf, readersOf, recursive }
 }
 
 /** A lower bound from the fields that came with each version. Where nothing tells, 15: the oldest with today's memory defaults. */
@@ -151,18 +191,4 @@ export function isHashed(node: PlanNode, facts: Facts): boolean {
 
 export function subtree(node: PlanNode): PlanNode[] {
   return [...planNodes(node)]
-}
-
-/** The WITH query whose rows a CTE Scan reads: names may repeat, the nearest enclosing one counts. */
-export function producerOf(scan: PlanNode, facts: Facts): PlanNode | null {
-  const wanted = `CTE ${text(scan, "CTE Name")}`
-  for (let above: PlanNode | undefined = scan; above !== undefined; above = facts.parentOf.get(above)) {
-    for (const one of above.children) if (one.subplan === wanted) return one
-  }
-  return null
-}
-
-/** Rows come from the last round of a recursion: how many is anybody's guess, and the planner's is ten times the first. */
-export function readsRecursion(node: PlanNode): boolean {
-  return subtree(node).some((one) => one.type === "WorkTable Scan")
 }

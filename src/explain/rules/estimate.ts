@@ -1,5 +1,5 @@
 import { conjunctsOf } from "../condition.ts"
-import { ancestors, executed, type Facts, limitAbove, producerOf, readsRecursion, rowsOf, text } from "../facts.ts"
+import { ancestors, executed, type Facts, limitAbove, rowsOf, text } from "../facts.ts"
 import type { PlanNode } from "../plan.ts"
 import { count, nothingSaved, type Observation, type Rule, tableOf } from "./rule.ts"
 
@@ -27,11 +27,11 @@ export function misestimateOf(node: PlanNode, facts: Facts): Misestimate | null 
 
 /** Whether the node ran to its end and counts rows as the planner does. */
 function comparable(node: PlanNode, facts: Facts): boolean {
-  if (node.type !== "Recursive Union" && readsRecursion(node)) return false
+  if (node.type !== "Recursive Union" && facts.recursive.has(node)) return false
   if (node.type === "CTE Scan") {
-    const producer = producerOf(node, facts)
+    const producer = facts.producerOf.get(node)
     // Without a filter it gives what the WITH query made, which is judged there.
-    if (producer !== null && (text(node, "Filter") === null || readsRecursion(producer))) return false
+    if (producer !== undefined && (text(node, "Filter") === null || facts.recursive.has(producer))) return false
   }
   if (node.type === "Memoize" || node.type === "BitmapAnd" || node.type === "BitmapOr" || node.type === "ModifyTable")
     return false
@@ -66,8 +66,8 @@ function mayStopEarly(node: PlanNode, facts: Facts): boolean {
 
 /** The misestimate begins here: no child is off as well, in the same direction. */
 function isOrigin(node: PlanNode, own: Misestimate, facts: Facts): boolean {
-  const producer = node.type === "CTE Scan" ? producerOf(node, facts) : null
-  const stack = producer === null ? [...node.children] : [producer]
+  const producer = facts.producerOf.get(node)
+  const stack = producer === undefined ? [...node.children] : [producer]
   for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
     const below = misestimateOf(next, facts)
     if (below !== null && below.under === own.under) return false

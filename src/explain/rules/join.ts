@@ -1,17 +1,5 @@
 import { columnsOf, readCondition } from "../condition.ts"
-import {
-  ancestors,
-  child,
-  executed,
-  type Facts,
-  loopsOf,
-  readsRecursion,
-  rowsOf,
-  subtree,
-  text,
-  texts,
-  totalOf,
-} from "../facts.ts"
+import { ancestors, child, executed, type Facts, loopsOf, rowsOf, subtree, text, texts, totalOf } from "../facts.ts"
 import type { PlanNode } from "../plan.ts"
 import { orAcrossTables } from "./filter.ts"
 import { bytes, count, type Observation, percent, type Rule, savingBelow, savingOf, tableOf } from "./rule.ts"
@@ -86,7 +74,7 @@ const innerRescan: Rule = {
     const inner = child(node, "Inner")
     const outer = child(node, "Outer")
     if (inner === null || outer === null || !executed(inner)) return null
-    if (inner.type === "Seq Scan" || readsRecursion(outer)) return null
+    if (inner.type === "Seq Scan" || facts.recursive.has(outer)) return null
     const loops = loopsOf(inner)
     const discarded = totalOf(node, "Rows Removed by Join Filter")
     const own = savingOf(node, 0.8, facts)

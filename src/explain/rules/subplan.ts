@@ -1,4 +1,4 @@
-import { child, executed, type Facts, isHashed, loopsOf, producerOf, rowsOf, subtree, text, texts, totalOf } from "../facts.ts"
+import { child, executed, type Facts, isHashed, loopsOf, rowsOf, subtree, text, texts, totalOf } from "../facts.ts"
 import type { PlanNode } from "../plan.ts"
 import { count, type Observation, percent, type Rule, savingBelow } from "./rule.ts"
 
@@ -78,6 +78,26 @@ function discarded(scan: PlanNode): number | null {
   return removed < 1000 || removed < 10 * rowsOf(scan) ? null : removed
 }
 
+interface Reading {
+  readonly facts: Facts
+  /** How many scans read the WITH query. */
+  readonly readers: number
+  /** Those of them that throw nearly all of it away. */
+  readonly wasteful: readonly PlanNode[]
+}
+
+const readings = new WeakMap<PlanNode, Reading>()
+
+/** Each of its scans asks the same of a WITH query. */
+function readingOf(producer: PlanNode, facts: Facts): Reading {
+  const known = readings.get(producer)
+  if (known?.facts === facts) return known
+  const scans = facts.readersOf.get(producer)!.filter(executed)
+  const reading = { facts, readers: scans.length, wasteful: scans.filter((one) => discarded(one) !== null) }
+  readings.set(producer, reading)
+  return reading
+}
+
 const cteFilter: Rule = {
   id: "cte_materialized_filter",
   needs: "analyze",
@@ -86,15 +106,13 @@ const cteFilter: Rule = {
   test(node, facts): Observation | null {
     const removed = discarded(node)
     if (removed === null) return null
-    const producer = producerOf(node, facts)
-    if (producer === null || subtree(producer).some((one) => one.type === "Recursive Union" || one.type === "ModifyTable"))
-      return null
-    const readers = facts.nodes.filter((one) => one.type === "CTE Scan" && executed(one) && producerOf(one, facts) === producer)
-    const wasteful = readers.filter((one) => discarded(one) !== null)
-    if (wasteful[0] !== node) return null
+    const producer = facts.producerOf.get(node)
+    if (producer === undefined || facts.recursive.has(producer)) return null
+    const { readers, wasteful } = readingOf(producer, facts)
+    if (wasteful[0] !== node || subtree(producer).some((one) => one.type === "ModifyTable")) return null
     const part = removed / (removed + rowsOf(node))
     // Where somebody wants all of its rows, only reading them once more is in vain.
-    const made = savingBelow(producer, wasteful.length === readers.length ? part * 0.9 : 0, facts)
+    const made = savingBelow(producer, wasteful.length === readers ? part * 0.9 : 0, facts)
     const read = wasteful.reduce((sum, one) => sum + (one.exclusive.time ?? 0) * part, 0)
     return {
       ms: made.ms === null ? null : made.ms + read,
