@@ -264,6 +264,16 @@ Execution Time: ${most + 2}.000 ms`
         ]),
       ),
     ).toBe("")
+    // A process that the machine kept waiting has done no less than the others.
+    expect(
+      told(
+        loop([
+          [400, 3600],
+          [40, 3000],
+          [90, 3000],
+        ]),
+      ),
+    ).toBe("")
     // What the others did in a millisecond says nothing of how dear a row is.
     expect(
       told(

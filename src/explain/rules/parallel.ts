@@ -113,8 +113,8 @@ function startedLate(node: PlanNode, waste: Waste): boolean {
     member.raw["Parallel Aware"] !== true && (member.inclusive.time ?? 0) * member.parallelism >= 0.5 * slowest.time
   if (driver.type === "Append" && driver.children.some(undivided)) return false
   const others = shares.reduce((sum, one, at) => sum + (at === waste.slowest ? 0 : one.work), 0)
-  // So little says nothing of what a block or a row costs.
-  if (others < 0.1 * slowest.work) return true
+  // Where some rows are dear, whoever has them gets through less than the others; so little says nothing of what a row costs.
+  if (slowest.work > (0.8 * others) / (shares.length - 1) || others < 0.1 * slowest.work) return true
   const each = waste.most / Math.max(1, slowest.work)
   const elsewhere = (waste.mean * shares.length - waste.most) / Math.max(1, others)
   return each < 2 * elsewhere
