@@ -8,14 +8,13 @@ import type { CatalogTable } from "./catalog.ts"
 import { createStatements } from "./ddl.ts"
 import type { Candidate } from "./draft.ts"
 import { coveringIndex, type RedundantIndex, redundantIndexes, replacedBy } from "./existing.ts"
-import { mergedCandidates } from "./merge.ts"
+import { IndexSizes } from "./index-sizes.ts"
 import { type PreparedWorkload, prepareWorkload } from "./prepare.ts"
 import { type Priced, Pricer } from "./pricing.ts"
 import type { IndexRecommendation, StatementAdvice } from "./recommendation.ts"
 import { rewriteFor } from "./rewrite.ts"
 import { ruleSelection } from "./rules.ts"
-import { Selector } from "./select.ts"
-import { predictedSize } from "./size.ts"
+import { select } from "./select.ts"
 import { openPlanner, type WhatIfChoice } from "./what-if/open.ts"
 import type { WhatIfPlanner } from "./what-if/planner.ts"
 import { type AdvisedStatement, tableKey, type WorkloadStatement } from "./workload.ts"
@@ -162,25 +161,24 @@ async function weigh(
     }
     mine.set(statement.number, [...list.values()])
   }
-  const sizeOf = async (candidate: Candidate): Promise<number | null> =>
-    (priced ? await planner.size(candidate) : null) ?? predictedSize(candidate)
+  const sizes = new IndexSizes(db, planner, signal)
   let chosen: readonly Candidate[]
   let partial = false
   let tooDear: ReadonlySet<number> = new Set()
   if (priced) {
-    addMerged(plannable, mine, settings.width)
-    const selector = new Selector(plannable, pricer, sizeOf, {
+    const selection = await select(plannable, mine, pricer, {
       budgetBytes: settings.budget,
       maxIndexes: settings.maxIndexes ?? null,
       minGain: settings.least,
+      maxWidth: settings.width,
+      sizes,
       onProgress: (done, of) => settings.onProgress?.({ phase: "pricing", done, of }),
     })
-    const selection = await selector.select(mine)
     chosen = selection.chosen
     partial = selection.partial
     tooDear = selection.tooDear
   } else {
-    chosen = await ruleSelection(plannable, mine, sizeOf, {
+    chosen = await ruleSelection(plannable, mine, sizes, {
       budgetBytes: settings.budget,
       maxIndexes: settings.maxIndexes ?? null,
     })
@@ -202,6 +200,7 @@ async function weigh(
     const cost = { before: sum(before), after: sum(after) }
     const recommendations: (IndexRecommendation & { readonly saving: number })[] = []
     const names = new Map<string, string>()
+    const bytes = await sizes.of(chosen)
     for (const candidate of chosen) {
       const { name, statements, undo } = createStatements(candidate, taken)
       names.set(candidate.id, name)
@@ -246,7 +245,7 @@ async function weigh(
         sql: statements.join(";\n"),
         statements,
         undo,
-        sizeBytes: await sizeOf(candidate),
+        sizeBytes: bytes.get(candidate.id) ?? null,
         evidence: priced ? { planner: planner.name, costBefore, costAfter, used: served.length > 0 } : null,
         queries: [...new Set(served.map((statement) => textOf(statement, prepared)))],
         replaces: replacedBy(candidate.draft.table, candidate).map((index) => index.name),
@@ -325,18 +324,6 @@ async function weigh(
       verdict: "not_selective",
       explanation: "It reads so large a part of its tables that no index makes it noticeably cheaper.",
     }
-  }
-}
-
-/** Candidates of several statements on one table, put together so that one index serves them. */
-function addMerged(statements: readonly AdvisedStatement[], mine: Map<number, Candidate[]>, width: number): void {
-  if (statements.length < 2) return
-  const merged = mergedCandidates([...mine.values()], width)
-  for (const statement of statements) {
-    const list = mine.get(statement.number)!
-    const ids = new Set(list.map((candidate) => candidate.id))
-    const extra = merged.filter((candidate) => statement.tables.has(tableKey(candidate.draft.table)) && !ids.has(candidate.id))
-    mine.set(statement.number, [...list, ...extra])
   }
 }
 

@@ -15,7 +15,7 @@ interface Known extends Priced {
 }
 
 /**
- * Asks the planner as seldom as can be: only candidates on tables that the statement reads are part of a question, and a plan that
+ * Asks the planner as seldom as can be: only candidates that could be of use to the statement are part of a question, and a plan that
  * used only what is asked for now, when more was there to choose from, is the answer.
  */
 export class Pricer {

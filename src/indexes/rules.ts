@@ -1,6 +1,7 @@
 import type { TableAccess } from "./access.ts"
 import { isEquality } from "./candidates.ts"
 import type { Candidate } from "./draft.ts"
+import type { IndexSizes } from "./index-sizes.ts"
 import { type AdvisedStatement, tableKey } from "./workload.ts"
 
 /** Tables below this many blocks are read whole faster than through an index. */
@@ -12,7 +13,7 @@ const usefulShare = 0.1
 export async function ruleSelection(
   statements: readonly AdvisedStatement[],
   mine: ReadonlyMap<number, readonly Candidate[]>,
-  sizeOf: (candidate: Candidate) => Promise<number | null>,
+  sizes: IndexSizes,
   options: { readonly budgetBytes: number | null; readonly maxIndexes: number | null },
 ): Promise<Candidate[]> {
   const wanted = new Map<string, { candidate: Candidate; weight: number }>()
@@ -40,7 +41,7 @@ export async function ruleSelection(
       (other) => other.table === candidate.table && candidate.keys.every((key, at) => other.keys[at] === key),
     )
     if (prefix || (options.maxIndexes !== null && chosen.length >= options.maxIndexes)) continue
-    const size = (await sizeOf(candidate)) ?? 0
+    const size = (await sizes.of([candidate])).get(candidate.id) ?? 0
     if (options.budgetBytes !== null && bytes + size > options.budgetBytes) continue
     bytes += size
     chosen.push(candidate)

@@ -1,5 +1,6 @@
 import { quoteIdentifier, quoteLiteral, quoteQualified } from "../../sql/identifier.ts"
 import { type ColumnSample, type CopiedRelation, type Copy, keyOf } from "./copy.ts"
+import { mergesCharacter } from "./deduplication.ts"
 import { type IndexShape, indexShapes, type ShapeColumn } from "./index-shape.ts"
 import { columnsOf, keySample, mentions } from "./key-sample.ts"
 import { explainText, isLeadingUnconstrained, namesOf, type PlanJson } from "./plan-json.ts"
@@ -15,13 +16,15 @@ interface Built {
 }
 
 /** Candidates kept; the ones longest unused are dropped beyond it. Unused ones are marked invalid, which the planner skips. */
-const keptCandidates = 200
+const keptCandidates = 600
 
 /** Candidate indexes on the copy, and the plans that result. */
 export class Bench {
   readonly #copy: Copy
   readonly #built = new Map<string, Built>()
   readonly #samples = new Map<string, { readonly of: unknown; readonly sample: ColumnSample }>()
+  /** Leading columns of multi-column btrees by index name, which several schemas may share; none for other indexes. */
+  readonly #leading = new Map<string, { readonly column: string; readonly name: string }[]>()
   #counter = 0
 
   constructor(copy: Copy) {
@@ -31,6 +34,7 @@ export class Bench {
   /** Forgets and drops every candidate. */
   async clear(): Promise<void> {
     for (const key of [...this.#built.keys()]) await this.#drop(key)
+    this.#leading.clear()
   }
 
   async size(candidate: CandidateIndex): Promise<number> {
@@ -84,16 +88,19 @@ export class Bench {
 
   async #skippedColumns(plan: PlanJson): Promise<string[]> {
     const suspects = isLeadingUnconstrained(plan)
-    if (suspects.length === 0) return []
-    const rows =
-      await this.#copy.engine.rows(`select c.relname as name, i.indrelid::text as relation, i.indkey[0]::text as number,
-        pg_get_indexdef(i.indexrelid, 1, false) as leading
-      from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am m on m.oid = c.relam
-      where c.relname in (${suspects.map(({ index }) => quoteLiteral(index)).join(", ")}) and m.amname = 'btree' and i.indkey[0] > 0 and i.indnkeyatts > 1`)
-    return rows.flatMap(({ name, relation, number, leading }) =>
-      suspects.some(({ index, condition }) => index === name && !mentions(condition, leading ?? ""))
-        ? [`${relation}, ${number}`]
-        : [],
+    const unknown = suspects.filter(({ index }) => !this.#leading.has(index))
+    if (unknown.length > 0) {
+      for (const { index } of unknown) this.#leading.set(index, [])
+      const rows =
+        await this.#copy.engine.rows(`select c.relname as name, i.indrelid::text as relation, i.indkey[0]::text as number,
+          pg_get_indexdef(i.indexrelid, 1, false) as leading
+        from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am m on m.oid = c.relam
+        where c.relname in (${unknown.map(({ index }) => quoteLiteral(index)).join(", ")}) and m.amname = 'btree' and i.indkey[0] > 0 and i.indnkeyatts > 1`)
+      for (const { name, relation, number, leading } of rows)
+        this.#leading.get(name ?? "")?.push({ column: `${relation}, ${number}`, name: leading ?? "" })
+    }
+    return suspects.flatMap(({ index, condition }) =>
+      (this.#leading.get(index) ?? []).filter(({ name }) => !mentions(condition, name)).map(({ column }) => column),
     )
   }
 
@@ -115,11 +122,11 @@ export class Bench {
       if (active !== built.active) changed.push(...built.oids.map((oid) => ({ oid, active })))
       built.active = active
     }
-    for (const active of [true, false]) {
-      const some = changed.filter((one) => one.active === active).map(({ oid }) => oid)
-      if (some.length > 0)
-        await this.#copy.engine.execute(`update pg_index set indisvalid = ${active} where indexrelid in (${some.join(", ")})`)
-    }
+    if (changed.length === 0) return
+    const shown = changed.filter(({ active }) => active).map(({ oid }) => oid)
+    const valid = shown.length === 0 ? "false" : `indexrelid in (${shown.join(", ")})`
+    const all = changed.map(({ oid }) => oid).join(", ")
+    await this.#copy.engine.execute(`update pg_index set indisvalid = ${valid} where indexrelid in (${all})`)
   }
 
   async #have(candidate: CandidateIndex, needed: ReadonlySet<string> = new Set()): Promise<Built> {
@@ -179,7 +186,7 @@ export class Bench {
     for (const shape of shapes) {
       const at = leaves.findIndex(({ oid }) => oid === shape.tableOid)
       const rows = input[at] ?? 0
-      const size = await this.#sizeOf(shape, leaves[at]!, rows, candidate.where)
+      const size = await this.#sizeOf(shape, leaves[at]!, rows, candidate)
       sizes.push({ shape, pages: size / 8192, rows })
       bytes += size
     }
@@ -224,32 +231,38 @@ export class Bench {
     return scan(plan.Plan)
   }
 
-  async #sizeOf(shape: IndexShape, leaf: CopiedRelation, rows: number, where: string | null): Promise<number> {
-    const table = quoteQualified(leaf.relation.schema, leaf.relation.name)
+  async #sizeOf(shape: IndexShape, leaf: CopiedRelation, rows: number, candidate: CandidateIndex): Promise<number> {
     const samples = new Map<number, ColumnSample>()
     for (const [at, column] of shape.columns.entries()) {
       if (column.column === null || column.length < 0) samples.set(at, await this.#sampleOf(shape, leaf, column))
     }
-    const columns = this.#copy.sized(shape, rows, samples)
-    let distinct: number | null = null
-    if (shape.keyCount > 1 && shape.deduplicates && shape.method === "btree" && rows > 1) {
-      const keys = shape.columns.slice(0, shape.keyCount).map(({ definition }) => definition)
-      const plan = await this.#explainOnce({
-        text: `select from only ${table}${where === null ? "" : ` where ${where}`} group by ${keys.join(", ")}`,
-      })
-      distinct = Math.max(1, plan.Plan["Plan Rows"] ?? rows)
-    }
+    const character = shape.columns.some(({ type }) => type === "character")
+    const deduplicates =
+      shape.deduplicates && shape.method === "btree" && (!character || mergesCharacter(this.#copy.serverVersion))
+    const combined = deduplicates && shape.keyCount > 1 && rows > 1
     return indexBytes({
       method: shape.method,
       rows,
       heapPages: leaf.relation.bytes / 8192,
-      columns,
+      columns: this.#copy.sized(shape, rows, samples),
       keyCount: shape.keyCount,
-      deduplicates: shape.deduplicates && shape.method === "btree",
-      distinct,
+      deduplicates,
+      distinct: combined ? await this.#combinations(shape, leaf, rows, candidate) : null,
       pagesPerRange: shape.pagesPerRange,
       fillFactor: shape.fillFactor,
     })
+  }
+
+  /** Distinct combinations of the keys, where somebody counted them; null: the columns are taken to be independent. */
+  async #combinations(shape: IndexShape, leaf: CopiedRelation, rows: number, candidate: CandidateIndex): Promise<number | null> {
+    const { distinctShare, where } = candidate
+    if (distinctShare !== undefined) return Math.max(1, distinctShare * rows)
+    if (!this.#copy.counted.has(leaf.relation.id)) return null
+    const keys = shape.columns.slice(0, shape.keyCount).map(({ definition }) => definition)
+    const plan = await this.#explainOnce({
+      text: `select from only ${quoteQualified(leaf.relation.schema, leaf.relation.name)}${where === null ? "" : ` where ${where}`} group by ${keys.join(", ")}`,
+    })
+    return Math.max(1, plan.Plan["Plan Rows"] ?? rows)
   }
 
   /** What a key's values look like; the planner's guess of its width where no sample of them can be had. */
@@ -278,8 +291,8 @@ export class Bench {
 }
 
 /** Two candidates with one key are one index. */
-function candidateKey({ schema, table, method, keys, include, where, unique }: CandidateIndex): string {
-  return JSON.stringify([schema, table, method, keys, include, where, unique === true])
+function candidateKey({ schema, table, method, keys, include, where, unique, distinctShare }: CandidateIndex): string {
+  return JSON.stringify([schema, table, method, keys, include, where, unique === true, distinctShare ?? null])
 }
 
 function createText({ schema, table, method, keys, include, where, unique }: CandidateIndex, name: string): string {

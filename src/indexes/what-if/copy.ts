@@ -25,6 +25,8 @@ export class Copy {
   /** By schema and name, as JSON. */
   readonly relations: Map<string, CopiedRelation> = new Map()
   serverVersion = 180000
+  /** Relations whose extended statistics count combinations of columns. */
+  readonly counted: Set<string> = new Set()
   readonly #hashes = new Map<string, string>()
   /** Empty btrees by height: thousands of indexes share a few. */
   readonly #files = new Map<string, Uint8Array>()
@@ -83,6 +85,8 @@ export class Copy {
     )
     const statistics = catalog.statistics.filter(({ schema, relation }) => names.has(JSON.stringify([schema, relation])))
     this.statistics.add(statistics)
+    for (const { relation, data } of catalog.extended)
+      if (data.some(({ distinct }) => distinct !== null)) this.counted.add(relation)
     const skipped = await buildTables(this.engine, catalog, relations)
     const indexes = new Map(
       relations.flatMap((relation) =>

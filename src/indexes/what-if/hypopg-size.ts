@@ -1,5 +1,6 @@
 import type { TextRow } from "../../database/database.ts"
 import { quoteQualified } from "../../sql/identifier.ts"
+import { mergesCharacter } from "./deduplication.ts"
 import type { CandidateIndex } from "./planner.ts"
 import { btreeHeight, indexBytes, type SizedColumn } from "./size.ts"
 
@@ -34,9 +35,8 @@ export async function estimateIndex(read: Read, candidate: CandidateIndex): Prom
   const found = await read(
     `select a.attname, a.attlen::text, a.attalign::text, s.avg_width::text, s.null_frac::text, s.n_distinct::text, s.most_common_freqs::text,
       (t.oid not in (1700, 700, 701, 3802, 114) and t.typtype in ('b', 'e') and t.typelem = 0 and t.typcategory not in ('A', 'R', 'C')
-        and (t.oid <> 1042 or current_setting('server_version_num')::int >= 160000)
         and coalesce((select collisdeterministic from pg_collation where pg_collation.oid = a.attcollation), true))::text,
-      pg_relation_size(a.attrelid)::text
+      pg_relation_size(a.attrelid)::text, (t.oid = 1042)::text, current_setting('server_version_num')
       from pg_attribute a join pg_type t on t.oid = a.atttypid join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
       left join pg_stats s on s.schemaname = n.nspname and s.tablename = c.relname and s.attname = a.attname and not s.inherited
       where n.nspname = $1 and c.relname = $2 and a.attnum > 0 ${tag}`,
@@ -58,7 +58,11 @@ export async function estimateIndex(read: Read, candidate: CandidateIndex): Prom
       elementFrequencies: [],
     }
   })
-  const deduplicates = candidate.include.length === 0 && names.every((name) => byName.get(name)?.[7] === "true")
+  const character = names.some((name) => byName.get(name)?.[9] === "true")
+  const deduplicates =
+    candidate.include.length === 0 &&
+    names.every((name) => byName.get(name)?.[7] === "true") &&
+    (!character || mergesCharacter(Number(found.rows[0]?.[10])))
   const bytes = indexBytes({
     method: candidate.method,
     rows,
@@ -66,7 +70,7 @@ export async function estimateIndex(read: Read, candidate: CandidateIndex): Prom
     columns,
     keyCount: candidate.keys.length,
     deduplicates: deduplicates && candidate.method === "btree",
-    distinct: null,
+    distinct: candidate.distinctShare === undefined ? null : candidate.distinctShare * rows,
     pagesPerRange: 128,
     fillFactor: null,
   })

@@ -7,6 +7,8 @@ export interface CandidateIndex {
   readonly include: readonly string[]
   readonly where: string | null
   readonly unique?: boolean
+  /** Distinct combinations of its keys, as a share of the rows, where somebody counted; else it is estimated. */
+  readonly distinctShare?: number | undefined
 }
 export interface WhatIfPlan {
   readonly cost: number

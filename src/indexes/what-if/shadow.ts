@@ -84,12 +84,12 @@ class Shadow implements ShadowPlanner {
     this.calls++
     await checkOneStatement(statement.text)
     return this.#withRestart((thread) =>
-      thread.call("plan", [{ text: statement.text, values: statement.values ?? [] }, candidates]),
+      thread.call("plan", [{ text: statement.text, values: statement.values ?? [] }, candidates.map(bare)]),
     ) as Promise<WhatIfPlan>
   }
 
   async size(candidate: CandidateIndex): Promise<number | null> {
-    return this.#withRestart((thread) => thread.call("size", [candidate])) as Promise<number>
+    return this.#withRestart((thread) => thread.call("size", [bare(candidate)])) as Promise<number>
   }
 
   async refresh(catalog: Catalog): Promise<{ readonly rebuilt: number }> {
@@ -147,6 +147,11 @@ class Shadow implements ShadowPlanner {
     progress({ phase: "build", done: 3, total: 3 })
     return thread
   }
+}
+
+/** Only what the worker reads: callers keep more beside a candidate, and all of it would be copied. */
+function bare({ id, schema, table, method, keys, include, where, unique, distinctShare }: CandidateIndex): CandidateIndex {
+  return { id, schema, table, method, keys, include, where, ...(unique === undefined ? {} : { unique }), distinctShare }
 }
 
 async function send(thread: Thread, catalog: Catalog): Promise<void> {

@@ -100,15 +100,10 @@ interface Groups {
 function groupsOf({ rows, columns, keyCount, distinct }: SizeInput): Groups[] {
   const keys = columns.slice(0, keyCount)
   if (keyCount > 1) {
-    const combinations =
-      distinct ??
-      Math.min(
-        rows,
-        keys.reduce((product, key) => product * Math.max(1, key.distinct), 1),
-      )
+    const possible = keys.reduce((product, key) => product * Math.max(1, key.distinct), 1)
     // Values that meet by chance: so many of the possible combinations occur.
-    const groups = Math.max(1, combinations >= rows ? rows : combinations)
-    return spread(groups, rows)
+    const groups = distinct ?? possible * -Math.expm1(-rows / possible)
+    return spread(Math.min(rows, Math.max(1, groups)), rows)
   }
   const key = keys[0]!
   const groups: Groups[] = []
