@@ -65,10 +65,9 @@ export function coveringIndex(table: CatalogTable, candidate: Candidate): Catalo
   const keys = draftKeys(candidate.draft.keys)
   for (const index of table.indexes) {
     if (!index.valid || index.method !== candidate.method) continue
-    if (
-      index.predicate !== null &&
-      (candidate.where === null || canonicalText(index.predicate) !== canonicalText(candidate.where))
-    )
+    // A full index finds the same rows as a partial one, but reads past all the others: it does not make it needless.
+    if ((index.predicate === null) !== (candidate.where === null)) continue
+    if (index.predicate !== null && candidate.where !== null && canonicalText(index.predicate) !== canonicalText(candidate.where))
       continue
     const columns = new Set([...index.include, ...index.keys.map((key) => key.column)])
     const included = candidate.include.every((name) => columns.has(name))

@@ -99,7 +99,8 @@ class Exploration {
       if (others.length > 0) await this.choices(list, [])
     }
     await this.simpler()
-    return { useful: [...this.found.values()], used }
+    // In the order in which they were thought of: of equals the first is preferred.
+    return { useful: this.own.filter((candidate) => this.found.has(candidate.id)), used }
   }
 
   /** The planner's choices on one table, best first. */

@@ -12,6 +12,9 @@ const refinement = 0.02
 /** An index read from end to end instead of its table must save this share of the statement. */
 const wholeReadGain = 0.5
 
+/** Predicted sizes may fall a few percent short, and a budget is a promise. */
+const reserve = 1.05
+
 export interface LedgerContext {
   readonly statements: readonly AdvisedStatement[]
   readonly pricer: Pricer
@@ -169,7 +172,7 @@ export class Ledger {
   }
 
   private bytesOf(set: readonly Candidate[]): number {
-    return set.reduce((sum, candidate) => sum + (this.context.sizes.get(candidate.id) ?? 0), 0)
+    return set.reduce((sum, candidate) => sum + (this.context.sizes.get(candidate.id) ?? 0) * reserve, 0)
   }
 }
 

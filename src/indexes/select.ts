@@ -202,7 +202,15 @@ class Selector {
       // The same keys without what makes them covering: a difference in cost that nobody would notice is not worth the width.
       return sameKeys(one, top) && (top.benefit - one.benefit) / calls < coveringSaving
     })
-    return near.sort((a, b) => complexity(a) - complexity(b) || b.benefit - a.benefit || a.bytes - b.bytes)[0] ?? top
+    const rank = (one: Weighed): number => this.pool.indexOf(one.items[0]!)
+    const alike = (a: Weighed, b: Weighed): boolean => Math.abs(a.benefit - b.benefit) < 0.01 * top.benefit
+    return (
+      near.sort((a, b) => {
+        const simpler = complexity(a) - complexity(b)
+        if (simpler !== 0) return simpler
+        return alike(a, b) ? Math.sign(a.bytes - b.bytes) || rank(a) - rank(b) : b.benefit - a.benefit
+      })[0] ?? top
+    )
   }
 
   /** Each chosen index against the others of its table that could stand in its place. */

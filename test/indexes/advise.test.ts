@@ -51,6 +51,10 @@ eachServer(
         expect(await indexesFor("select * from orders where paid_at is null order by created_at limit 20")).toEqual([
           "orders (created_at) WHERE paid_at IS NULL",
         ])
+        // The primary key gives the order too, and reads every row on the way.
+        expect(await indexesFor("select id, note from orders where paid_at is null order by id limit 20")).toEqual([
+          "orders (id) WHERE paid_at IS NULL",
+        ])
         const [partial] = await indexesFor("select * from customers where not active order by created_at limit 5")
         expect(partial).toMatch(/^customers \(created_at\)/)
       })
@@ -107,6 +111,9 @@ eachServer(
           { table: "orders", columns: ["customer_id"], patterns: ["foreign_key"], confidence: "verified" },
         ])
         expect(advice.statements[0]!.costAfter!).toBeLessThan(advice.statements[0]!.costBefore! / 5)
+        // All columns of the key, though the first alone would find few rows.
+        const composite = await advised([{ text: "delete from items where order_id = 17 and line = 1" }])
+        expect(composite.recommendations).toMatchObject([{ table: "returns", columns: ["order_id", "line"] }])
       })
 
       test("of quoted names and other schemas", async () => {

@@ -16,6 +16,9 @@ insert into orders select i, 1 + abs(hashint4(i)) % 8000, case when abs(hashint4
   from generate_series(1, 40000) i;
 create table items (order_id int not null, line int not null, product int not null, qty int not null, primary key (order_id, line));
 insert into items select 1 + i / 2, i % 2, abs(hashint4(i)) % 3000, i % 9 from generate_series(0, 79999) i;
+create table returns (id int primary key, order_id int not null, line int not null, why text, foreign key (order_id, line) references items on delete cascade);
+insert into returns select i, 1 + i, (1 + i) % 2, 'w' from generate_series(1, 20000) i where false;
+insert into returns select row_number() over (), order_id, line, 'worn' from items where product % 3 = 0;
 create table counters (id int primary key, grp int not null, hits int not null) with (fillfactor = 70);
 insert into counters select i, i % 50, abs(hashint4(i)) from generate_series(1, 20000) i;
 create table events (at timestamptz not null, device int not null, val float8) partition by range (at);
