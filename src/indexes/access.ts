@@ -71,8 +71,14 @@ export function accessesOf(shape: StatementShape, catalog: IndexCatalog, values:
     if (table === null || (table.kind !== "table" && table.kind !== "partitioned" && table.kind !== "matview")) return []
     // An INSERT's target is not searched.
     if (relation.where === "target" && shape.blocks[relation.block]?.kind === "insert") return []
-    return [reader.access(table, relation.ordinal)]
+    // Tables that inherit are read with it, by indexes of their own.
+    return [table, ...heirsOf(table, catalog)].map((one) => reader.access(one, relation.ordinal))
   })
+}
+
+function heirsOf(table: CatalogTable, catalog: IndexCatalog): CatalogTable[] {
+  const own = catalog.tables.filter((other) => other.inherits.includes(table.oid))
+  return [...new Set(own.flatMap((heir) => [heir, ...heirsOf(heir, catalog)]))]
 }
 
 /** Holds what is computed once per statement. */

@@ -29,6 +29,8 @@ export interface CatalogTable {
   }[]
   /** The partitioned table that this is a partition of. */
   readonly partitionOf: number | null
+  /** Tables that this inherits from, partitions apart. */
+  readonly inherits: readonly number[]
   readonly view: string | null
   /** Since the statistics were last reset; null where they may not be read. */
   readonly changes: {

@@ -21,15 +21,16 @@ export async function countCombinations(
   signal?: AbortSignal | undefined,
 ): Promise<ReadonlyMap<string, number>> {
   const shares = new Map<string, number>()
-  const byTable = new Map<string, { table: CatalogTable; sets: Map<string, { columns: string[]; ids: string[] }> }>()
+  const byTable = new Map<string, { table: CatalogTable; sets: Map<string, ColumnSet & { ids: string[] }> }>()
   for (const candidate of candidates) {
     const columns = ambiguous(candidate)
     if (columns === null) continue
     const key = tableKey(candidate.draft.table)
     const entry = byTable.get(key) ?? { table: candidate.draft.table, sets: new Map() }
     byTable.set(key, entry)
-    const set = entry.sets.get(columns.join()) ?? { columns, ids: [] }
-    entry.sets.set(columns.join(), set)
+    const name = JSON.stringify([columns, candidate.where])
+    const set = entry.sets.get(name) ?? { columns, where: candidate.where, ids: [] }
+    entry.sets.set(name, set)
     set.ids.push(candidate.id)
   }
   for (const { table, sets } of byTable.values()) {
@@ -39,10 +40,7 @@ export async function countCombinations(
       try {
         const { rows } = await db.query<{ at: number; share: number | null }>(
           {
-            text: sampleText(
-              table,
-              part.map(({ columns }) => columns),
-            ),
+            text: sampleText(table, part),
             values: [],
           },
           { timeoutMs: 10_000, signal },
@@ -59,18 +57,15 @@ export async function countCombinations(
   return shares
 }
 
+interface ColumnSet {
+  readonly columns: readonly string[]
+  readonly where: string | null
+}
+
 /** The key columns, in one order, where it matters how many of their combinations there are. */
 function ambiguous({ method, include, where, draft }: Candidate): string[] | null {
   const { table, keys } = draft
-  if (
-    method !== "btree" ||
-    include.length > 0 ||
-    where !== null ||
-    keys.length < 2 ||
-    table.rows < 1000 ||
-    table.kind !== "table"
-  )
-    return null
+  if (method !== "btree" || include.length > 0 || table.rows < 1000 || table.kind !== "table") return null
   let possible = 1
   let most = 1
   for (const { column } of keys) {
@@ -80,24 +75,26 @@ function ambiguous({ method, include, where, draft }: Candidate): string[] | nul
     most = Math.max(most, distinct)
   }
   // Nearly as many as rows whatever the rest, or so few that each has a long list of rows anyway.
-  return most > table.rows * 0.7 || possible < table.rows / 50 ? null : keys.map(({ column }) => column!).sort()
+  if (most > table.rows * 0.7 || possible < table.rows / 50) return null
+  return keys.length > 1 || where !== null ? keys.map(({ column }) => column!).sort() : null
 }
 
 /**
  * The estimator is ANALYZE's (Haas and Stokes, "Duj1"), with a block's share of a combination as the unit, since the rows of a block
  * are no random sample: combinations that keep together in blocks are as many as the blocks hold.
  */
-function sampleText(table: CatalogTable, sets: readonly (readonly string[])[]): string {
+function sampleText(table: CatalogTable, sets: readonly ColumnSet[]): string {
   const percent = Math.min(100, (100 * sampledBlocks) / Math.max(1, table.pages))
-  const columns = [...new Set(sets.flat())].map(quoteIdentifier).join(", ")
+  const columns = [...new Set(sets.flatMap((set) => set.columns))].map(quoteIdentifier).join(", ")
+  const predicates = sets.map(({ where }, at) => `, (${where ?? "true"}) as "selecto where ${at}"`).join("")
   const counts = sets.map(
     (
       set,
       at,
-    ) => `select ${at} as at, count(*)::float8 as d, coalesce(sum(blocks), 0)::float8 as n, (count(*) filter (where blocks = 1))::float8 as f, (select count(*) from s)::float8 as r
-  from (select count(distinct block) as blocks from s group by ${set.map(quoteIdentifier).join(", ")}) g`,
+    ) => `select ${at} as at, count(*)::float8 as d, coalesce(sum(blocks), 0)::float8 as n, (count(*) filter (where blocks = 1))::float8 as f, coalesce(sum(held), 0)::float8 as r
+  from (select count(distinct block) as blocks, count(*) as held from s where "selecto where ${at}" group by ${set.columns.map(quoteIdentifier).join(", ")}) g`,
   )
-  return `with s as materialized (select (ctid::text::point)[0]::int8 as block, ${columns} from only ${quoteQualified(table.schema, table.name)} tablesample system (${percent}) repeatable (1))
-select at, case when n > 0 then least(1, n * d / (n - f + f * ${percent / 100}) / (r / ${percent / 100})) end as share
+  return `with s as materialized (select (ctid::text::point)[0]::int8 as block, ${columns}${predicates} from only ${quoteQualified(table.schema, table.name)} tablesample system (${percent}) repeatable (1))
+select at, case when r > 100 then least(1, n * d / (n - f + f * ${percent / 100}) / (r / ${percent / 100})) end as share
 from (${counts.join("\nunion all\n")}) c /* selecto:indexes */`
 }

@@ -8,7 +8,12 @@ export interface Explored {
   readonly useful: ReadonlyMap<number, readonly Candidate[]>
   /** Sets that the planner uses together where it may have everything. */
   readonly together: readonly (readonly Candidate[])[]
+  /** False when its share of the time ran out. */
+  readonly complete: boolean
 }
+
+/** Of the time, the share that this search may take. */
+const share = 0.5
 
 export interface ExploreOptions {
   readonly minGain: number
@@ -34,17 +39,17 @@ export async function explore(
   const together: (readonly Candidate[])[] = []
   const weights = new Map<number, number>()
   const least = new Map<number, number>()
-  for (const statement of statements) {
-    const cost = await pricer.cost(statement, [])
-    const own = pricer.late ? [] : (mine.get(statement.number) ?? [])
-    weights.set(statement.number, statement.calls * cost)
-    least.set(statement.number, statement.calls * Math.min(cost, await pricer.cost(statement, own)))
+  for (const statement of statements) weights.set(statement.number, statement.calls * (await pricer.cost(statement, [])))
+  const order = [...statements].sort((a, b) => weights.get(b.number)! - weights.get(a.number)!)
+  for (const statement of order) {
+    const own = pricer.past(share / 2) ? [] : (mine.get(statement.number) ?? [])
+    const cost = Math.min(await pricer.cost(statement, []), await pricer.cost(statement, own))
+    least.set(statement.number, statement.calls * cost)
   }
   const sum = [...least.values()].reduce((total, cost) => total + cost, 0)
-  const order = [...statements].sort((a, b) => weights.get(b.number)! - weights.get(a.number)!)
   for (const [done, statement] of order.entries()) {
     options.onProgress?.(done, order.length)
-    if (pricer.late) break
+    if (pricer.past(share)) break
     const own = mine.get(statement.number) ?? []
     if (own.length === 0) continue
     const rest = { cost: sum - least.get(statement.number)!, count: statements.length }
@@ -52,7 +57,7 @@ export async function explore(
     useful.set(statement.number, found.useful)
     if (found.used.length > 1) together.push(found.used)
   }
-  return { useful, together }
+  return { useful, together, complete: !pricer.past(share) }
 }
 
 /** The search for one statement. */
@@ -107,7 +112,7 @@ class Exploration {
   private async choices(list: readonly Candidate[], others: readonly Candidate[]): Promise<void> {
     const without = await this.pricer.cost(this.statement, others)
     let left = list
-    for (let round = 0; round < maxChoices && left.length > 0 && !this.pricer.late; round++) {
+    for (let round = 0; round < maxChoices && left.length > 0 && !this.pricer.past(share); round++) {
       const priced = await this.pricer.price(this.statement, [...others, ...left])
       const used = left.filter((candidate) => priced.used.has(candidate.id))
       if (used.length === 0 || !this.gains(without, priced.cost)) return
@@ -120,7 +125,7 @@ class Exploration {
   private async simpler(): Promise<void> {
     for (const finer of [...this.found.values()]) {
       for (const candidate of this.own) {
-        if (this.pricer.late) return
+        if (this.pricer.past(share)) return
         if (this.found.has(candidate.id) || !isSimpler(candidate, finer)) continue
         const cost = await this.pricer.cost(this.statement, [candidate])
         if (this.gains(this.base, cost)) this.keep(candidate, this.base, cost)

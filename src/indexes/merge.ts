@@ -3,7 +3,7 @@ import { type Candidate, candidateOf, type Draft, type DraftKey } from "./draft.
 import { tableKey } from "./workload.ts"
 
 /** Most merged candidates a table gets: their number grows with the square of the originals. */
-const maxMerged = 40
+const maxMerged = 20
 
 /**
  * Indexes that hold what two statements want: the keys of one and then those of the other, or the same keys with the columns that both

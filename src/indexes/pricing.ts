@@ -22,6 +22,7 @@ export class Pricer {
   private readonly planner: WhatIfPlanner
   private readonly known = new Map<number, Known[]>()
   private readonly signal: AbortSignal | undefined
+  private readonly start: number = performance.now()
   /** After this moment (performance.now) nothing more is asked. */
   private readonly deadline: number
 
@@ -36,6 +37,11 @@ export class Pricer {
 
   get late(): boolean {
     return performance.now() > this.deadline
+  }
+
+  /** True when this share of the time is gone: what comes first must leave time for what comes after. */
+  past(share: number): boolean {
+    return performance.now() > this.start + share * (this.deadline - this.start)
   }
 
   async price(statement: AdvisedStatement, set: readonly Candidate[]): Promise<Priced> {

@@ -75,6 +75,7 @@ export async function readIndexCatalog(
       referencedBy: (foreignKeysOf.get(oid) ?? []).map((key) => foreignKey(key, sizes)),
       partitions: parts,
       partitionOf: row.parent === null ? null : Number(row.parent),
+      inherits: parseArray(row.inherits).map(Number),
       view: row.view,
       changes:
         row.inserts === null
@@ -131,6 +132,7 @@ interface RelationRow {
   rows: number
   pages: number
   parent: number | null
+  inherits: string
   view: string | null
   inserts: number | null
   updates: number
@@ -157,6 +159,7 @@ const relationSql = `with recursive named as (
 select c.oid::int8 as oid, n.nspname as schema, c.relname as name, c.relkind::text as kind, c.reltuples::float8 as rows,
   case when c.relkind in ('r','m') then (pg_catalog.pg_relation_size(c.oid) / current_setting('block_size')::int)::int8 else 0 end as pages,
   (select i.inhparent::int8 from pg_catalog.pg_inherits i where i.inhrelid = c.oid and c.relispartition) as parent,
+  array(select i.inhparent::int8 from pg_catalog.pg_inherits i where i.inhrelid = c.oid and not c.relispartition)::text as inherits,
   case when c.relkind = 'v' then pg_catalog.pg_get_viewdef(c.oid) end as view,
   s.n_tup_ins::float8 as inserts, s.n_tup_upd::float8 as updates, s.n_tup_hot_upd::float8 as hot, s.n_tup_del::float8 as deletes
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace

@@ -1,7 +1,7 @@
 import type { Candidate } from "./draft.ts"
 import { explore } from "./explore.ts"
 import type { IndexSizes } from "./index-sizes.ts"
-import { coveringSaving, Ledger, type LedgerContext, type Weighed } from "./ledger.ts"
+import { coveringSaving, Ledger, type LedgerContext, utilityOf, type Weighed } from "./ledger.ts"
 import { mergedCandidates } from "./merge.ts"
 import type { Pricer } from "./pricing.ts"
 import { Relevance } from "./relevance.ts"
@@ -27,6 +27,8 @@ export interface Selection {
   readonly tooDear: ReadonlySet<number>
 }
 
+/** Another set must bring so much more. */
+const leastStep = 0.002
 /** Of what the best choice saves, the share that a simpler one must save to be preferred. */
 const nearly = 0.9
 
@@ -50,7 +52,7 @@ export async function select(
     const cost = await pricer.cost(statement, [])
     base.set(statement.number, cost)
     const helpful = pool.filter((candidate) => relevance.between(statement, candidate))
-    floor.set(statement.number, pricer.late ? 0 : Math.min(cost, await pricer.cost(statement, helpful)))
+    floor.set(statement.number, pricer.past(0.6) ? 0 : Math.min(cost, await pricer.cost(statement, helpful)))
   }
   const sizes = await options.sizes.of(pricer.late ? [] : pool)
   const context: LedgerContext = {
@@ -59,9 +61,9 @@ export async function select(
     relevance,
     base,
     floor,
-    total: Math.max(
+    scale: Math.max(
       1e-9,
-      statements.reduce((sum, statement) => sum + statement.calls * base.get(statement.number)!, 0),
+      statements.reduce((sum, statement) => sum + statement.calls * floor.get(statement.number)!, 0),
     ),
     sizes,
     budgetBytes: options.budgetBytes,
@@ -70,10 +72,10 @@ export async function select(
     tooDear: new Set(),
   }
   const chosen = await new Selector(context, pool, explored.together).run()
-  return { chosen, partial: pricer.late, tooDear: context.tooDear }
+  return { chosen, partial: pricer.late || !explored.complete, tooDear: context.tooDear }
 }
 
-/** Candidates that could be added, and the most that each statement can still save by them. */
+/** Candidates that could be added, and the most that they can still bring each statement. */
 class Move {
   readonly items: readonly Candidate[]
   private readonly context: LedgerContext
@@ -93,9 +95,9 @@ class Move {
     return this.worthless ? 0 : [...this.bounds.values()].reduce((sum, bound) => sum + bound, 0)
   }
 
-  weighed({ savings, worth }: Weighed): void {
+  weighed({ utilities, worth }: Weighed): void {
     this.worthless = !worth
-    for (const number of this.bounds.keys()) this.bounds.set(number, savings.get(number) ?? 0)
+    for (const number of this.bounds.keys()) this.bounds.set(number, Math.max(0, utilities.get(number) ?? 0))
   }
 
   /** After another move: on its table this one can only bring less; on other tables it may bring more beside it. */
@@ -126,33 +128,44 @@ class Selector {
   }
 
   async run(): Promise<readonly Candidate[]> {
+    const { budgetBytes } = this.context
+    const modes =
+      budgetBytes === null || (await this.wanted()) <= budgetBytes ? [false] : this.pool.length <= 40 ? [true, false] : [true]
     let best: readonly Candidate[] = []
-    let bestCost = await this.workloadCost([])
-    // Under a budget the best of a size may beat the best of all.
-    for (const density of this.context.budgetBytes === null ? [false] : [true, false]) {
-      let set = await this.greedy([], density)
-      for (let round = 0; round < 3 && !this.context.pricer.late; round++) {
-        const kept = await this.leaveOneOut(set)
-        const exchanged = this.limited ? await this.exchange(kept) : kept
-        if (round > 0 && sameSet(exchanged, set)) break
-        set = sameSet(exchanged, set) ? set : await this.greedy(exchanged, density)
-      }
-      const kept = await this.leaveOneOut(set)
-      const cost = await this.workloadCost(kept)
-      if (cost < bestCost) {
+    let bestLevel = await this.level([])
+    // Under a budget that does not hold everything what counts is the gain for its space.
+    for (const density of modes) {
+      const found = await this.leaveOneOut(await this.greedy([], density))
+      const kept = this.limited ? await this.leaveOneOut(await this.without(found, density)) : found
+      const level = await this.level(kept)
+      if (level < bestLevel) {
         best = kept
-        bestCost = cost
+        bestLevel = level
       }
-      if (this.context.pricer.late) break
     }
     return best
   }
 
+  /** Bytes of all that the statements would use if they could have everything. */
+  private async wanted(): Promise<number> {
+    const { statements, pricer, relevance, sizes } = this.context
+    const used = new Set<string>()
+    for (const statement of statements) {
+      const helpful = this.pool.filter((candidate) => relevance.between(statement, candidate))
+      for (const id of (await pricer.price(statement, helpful)).used) used.add(id)
+    }
+    return [...used].reduce((sum, id) => sum + (sizes.get(id) ?? 0), 0)
+  }
+
   /** Adds what brings most, again and again. What each move could bring at most is known, so that few have to be weighed anew. */
-  private async greedy(start: readonly Candidate[], density: boolean): Promise<readonly Candidate[]> {
+  private async greedy(start: readonly Candidate[], density: boolean, banned?: Candidate): Promise<readonly Candidate[]> {
     const ledger = await Ledger.open(this.context, start)
-    const singles = this.pool.map((candidate) => new Move([candidate], this.context, ledger))
-    const sets = this.together.map((items) => new Move(items, this.context, ledger))
+    const singles = this.pool
+      .filter((candidate) => candidate !== banned)
+      .map((candidate) => new Move([candidate], this.context, ledger))
+    const sets = this.together
+      .filter((items) => !items.some((candidate) => candidate === banned))
+      .map((items) => new Move(items, this.context, ledger))
     while (!this.context.pricer.late) {
       let weighed = await this.weighed(ledger, singles, density)
       if (weighed.length === 0) weighed = await this.weighed(ledger, sets, density)
@@ -167,8 +180,8 @@ class Selector {
 
   /** The moves that come near the best; others are not weighed, as they cannot. */
   private async weighed(ledger: Ledger, moves: readonly Move[], density: boolean): Promise<Weighed[]> {
-    const per = (benefit: number, { items }: Move): number =>
-      density ? benefit / Math.max(8192, ledger.bytesFor(items)) : benefit
+    const per = (utility: number, { items }: Move): number =>
+      density ? utility / Math.max(8192, ledger.bytesFor(items)) : utility
     const order = moves
       .filter(
         (move) => move.most > 0 && move.items.some((candidate) => !ledger.chosen.includes(candidate)) && ledger.fits(move.items),
@@ -183,14 +196,14 @@ class Selector {
       move.weighed(one)
       if (!one.worth) continue
       found.push(one)
-      top = Math.max(top, per(one.benefit, move))
+      top = Math.max(top, per(one.utility, move))
     }
     return found
   }
 
   /** The best; among those that are nearly as good, the simplest. */
   private pick(weighed: readonly Weighed[], density: boolean): Weighed | null {
-    const scoreOf = (one: Weighed): number => (density ? one.benefit / Math.max(8192, one.bytes) : one.benefit)
+    const scoreOf = (one: Weighed): number => (density ? one.utility / Math.max(8192, one.bytes) : one.utility)
     let best: Weighed | null = null
     for (const one of weighed) if (best === null || scoreOf(one) > scoreOf(best)) best = one
     if (best === null || density) return best
@@ -213,29 +226,32 @@ class Selector {
     )
   }
 
-  /** Each chosen index against the others of its table that could stand in its place. */
-  private async exchange(chosen: readonly Candidate[]): Promise<readonly Candidate[]> {
-    const { pricer } = this.context
-    let set = [...chosen]
-    for (const out of chosen) {
-      const rest = set.filter((candidate) => candidate !== out)
-      const ledger = await Ledger.open(this.context, rest)
-      const current = await this.workloadCost(set)
-      const without = await this.workloadCost(rest)
-      for (const candidate of this.pool) {
-        if (pricer.late) return set
-        if (tableKey(candidate.draft.table) !== tableKey(out.draft.table) || set.includes(candidate)) continue
-        if (!ledger.fits([candidate])) continue
-        const wanted = current - Math.max(ledger.enough, coveringSaving)
-        // Even if it saved all that can be saved it would not do.
-        if (without - new Move([candidate], this.context, ledger).most >= wanted) continue
-        if ((await this.workloadCost([...rest, candidate])) < wanted) {
-          set = [...rest, candidate]
-          break
-        }
+  /** Where space or number is short: whether others do better in the place of each of the chosen. */
+  private async without(chosen: readonly Candidate[], density: boolean): Promise<readonly Candidate[]> {
+    let set = chosen
+    let level = await this.level(set)
+    for (let changed = true; changed; ) {
+      changed = false
+      for (const out of [...set].sort((a, b) => this.bytesOf(b) - this.bytesOf(a))) {
+        if (this.context.pricer.late) return set
+        const other = await this.greedy(
+          set.filter((candidate) => candidate !== out),
+          density,
+          out,
+        )
+        const reached = await this.level(other)
+        if (reached >= level - leastStep) continue
+        set = other
+        level = reached
+        changed = true
+        break
       }
     }
     return set
+  }
+
+  private bytesOf(candidate: Candidate): number {
+    return this.context.sizes.get(candidate.id) ?? 0
   }
 
   /** Every index must still be needed when all the others are there. */
@@ -254,6 +270,14 @@ class Selector {
       if (saved <= 0 || (!needed && saved < (await Ledger.open(this.context, set)).enough)) set = rest
     }
     return set
+  }
+
+  /** Where a set leaves the workload, on the scale of utilities: the lower the better. */
+  private async level(set: readonly Candidate[]): Promise<number> {
+    const { statements, pricer, scale } = this.context
+    let logs = 0
+    for (const statement of statements) logs += Math.log(Math.max(0.01, await pricer.cost(statement, set)))
+    return utilityOf(await this.workloadCost(set), logs / statements.length, scale)
   }
 
   /** Cost of all statements with a set in place, its upkeep included. */
@@ -283,8 +307,4 @@ function complexity(one: Weighed): number {
 function sameKeys(one: Weighed, other: Weighed): boolean {
   const keys = (weighed: Weighed): string => JSON.stringify(weighed.items.map((candidate) => [candidate.table, candidate.keys]))
   return keys(one) === keys(other)
-}
-
-function sameSet(one: readonly Candidate[], other: readonly Candidate[]): boolean {
-  return one.length === other.length && one.every((candidate) => other.includes(candidate))
 }

@@ -122,6 +122,10 @@ eachServer(
         )
       })
 
+      test("of tables that inherit, which no index of their parent holds", async () => {
+        expect(await indexesFor("select * from documents where owner = 17")).toEqual(["contracts (owner)", "documents (owner)"])
+      })
+
       test("of partitioned tables, partition by partition, then attached", async () => {
         const [one] = (await advised([{ text: "select * from events where device = 17" }])).recommendations
         expect(one!.statements).toHaveLength(5)
@@ -228,6 +232,28 @@ eachServer(
         expect(some.recommendations).toHaveLength(1)
         expect(some.recommendations[0]!.sizeBytes!).toBeLessThanOrEqual(budget)
         expect((await advised(workload, { maxIndexes: 1 })).recommendations).toHaveLength(1)
+      })
+
+      test("when time runs out while statements are still looked at, the best so far is the answer", async () => {
+        // Each question takes so long that the search is over after a few of them.
+        let asked = 0
+        const slow: OpenPlanner = {
+          ...planner,
+          plan: async (statement, candidates) => {
+            asked++
+            await new Promise((resolve) => setTimeout(resolve, 20))
+            return planner.plan(statement, candidates)
+          },
+        }
+        const texts = Array.from({ length: 40 }, (_, at) => `select * from orders where total = ${at} and status = 's${at}'`)
+        const advice = await advise(
+          db,
+          [{ text: "select * from orders where customer_id = 17", calls: 1000 }, ...texts.map((text) => ({ text }))],
+          { planner: slow, timeLimit: "4s" },
+        )
+        expect(asked).toBeGreaterThan(40)
+        expect(advice.partial).toBe(true)
+        expect(advice.recommendations.map((one) => one.columns[0])).toContain("customer_id")
       })
 
       test("bad options are coded errors", async () => {

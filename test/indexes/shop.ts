@@ -29,6 +29,10 @@ create view recent as select o.id, o.customer_id as buyer, o.total from orders o
 create schema "Odd Name";
 create table "Odd Name"."Big ""Table""" (id int primary key, "select" int not null, "Grüße" text not null);
 insert into "Odd Name"."Big ""Table""" select i, i % 5000, 'g' || i from generate_series(1, 20000) i;
+create table documents (id int, owner int not null, body text not null);
+create table contracts (signed date) inherits (documents);
+insert into documents select i, abs(hashint4(i)) % 4000, repeat('d', 80) from generate_series(1, 20000) i;
+insert into contracts select i, abs(hashint4(i)) % 4000, repeat('c', 80), date '2024-01-01' from generate_series(1, 20000) i;
 create table raw (a int, b text);
 analyze;`)
     await exec("insert into raw select i, 'x' from generate_series(1, 5000) i")

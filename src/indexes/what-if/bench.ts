@@ -239,7 +239,7 @@ export class Bench {
     const character = shape.columns.some(({ type }) => type === "character")
     const deduplicates =
       shape.deduplicates && shape.method === "btree" && (!character || mergesCharacter(this.#copy.serverVersion))
-    const combined = deduplicates && shape.keyCount > 1 && rows > 1
+    const combined = deduplicates && rows > 1 && (shape.keyCount > 1 || candidate.distinctShare !== undefined)
     return indexBytes({
       method: shape.method,
       rows,

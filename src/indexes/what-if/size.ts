@@ -99,7 +99,7 @@ interface Groups {
 /** How many groups of equal keys there are, and how many rows each has. */
 function groupsOf({ rows, columns, keyCount, distinct }: SizeInput): Groups[] {
   const keys = columns.slice(0, keyCount)
-  if (keyCount > 1) {
+  if (keyCount > 1 || distinct !== null) {
     const possible = keys.reduce((product, key) => product * Math.max(1, key.distinct), 1)
     // Values that meet by chance: so many of the possible combinations occur.
     const groups = distinct ?? possible * -Math.expm1(-rows / possible)
