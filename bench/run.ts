@@ -7,6 +7,7 @@ const benches: Readonly<Record<string, () => Promise<BenchResult | BenchResult[]
   compile: async () => (await import("./compile.ts")).compileBench(),
   execute: async () => (await import("./execute.ts")).executeBench(),
   plan: async () => (await import("./plan.ts")).planBench(),
+  improvement: async () => (await import("./improvement.ts")).improvementBench(),
   hints: async () => (await import("./hints.ts")).hintsBench(),
   record: async () => (await import("./record.ts")).recordBench(),
   stream: async () => (await import("./stream.ts")).streamBench(),

@@ -11,9 +11,11 @@ import { coveringIndex, type RedundantIndex, redundantIndexes, replacedBy } from
 import { IndexSizes } from "./index-sizes.ts"
 import { type PreparedWorkload, prepareWorkload } from "./prepare.ts"
 import { type Priced, Pricer } from "./pricing.ts"
+import { reasonFor } from "./reason.ts"
 import type { IndexRecommendation, StatementAdvice } from "./recommendation.ts"
 import { rewriteFor } from "./rewrite.ts"
 import { ruleSelection } from "./rules.ts"
+import { savingsOf } from "./savings.ts"
 import { select } from "./select.ts"
 import { openPlanner, type WhatIfChoice } from "./what-if/open.ts"
 import type { WhatIfPlanner } from "./what-if/planner.ts"
@@ -204,6 +206,7 @@ async function weigh(
     const recommendations: (IndexRecommendation & { readonly saving: number })[] = []
     const names = new Map<string, string>()
     const bytes = await sizes.of(chosen)
+    const savings = priced ? await savingsOf(plannable, chosen, pricer) : new Map<string, number>()
     for (const candidate of chosen) {
       const { name, statements, undo } = createStatements(candidate, taken)
       names.set(candidate.id, name)
@@ -212,15 +215,13 @@ async function weigh(
           ? after.get(statement.number)!.used.has(candidate.id)
           : mine.get(statement.number)?.some(({ id }) => id === candidate.id),
       )
-      const rest = chosen.filter((other) => other !== candidate)
       let costBefore = 0
       let costAfter = 0
-      let saving = 0
+      const saving = savings.get(candidate.id) ?? 0
       if (priced) {
         for (const statement of served) {
           costBefore += statement.calls * before.get(statement.number)!.cost
           costAfter += statement.calls * after.get(statement.number)!.cost
-          saving += statement.calls * ((await pricer.cost(statement, rest)) - after.get(statement.number)!.cost)
         }
       }
       const share = cost.before > 0 ? saving / cost.before : 0
@@ -340,36 +341,6 @@ function servesCheck(statement: AdvisedStatement, candidate: Candidate, width: n
 function textOf(statement: AdvisedStatement, prepared: PreparedWorkload): string {
   if (statement.causedBy === null) return statement.text
   return prepared.statements.find((one) => one.number === statement.causedBy)?.text ?? statement.text
-}
-
-function reasonFor(
-  candidate: Candidate,
-  checks: boolean,
-  onlyChecks: boolean,
-  costs: { costBefore: number; costAfter: number } | null,
-): string {
-  const { draft } = candidate
-  const columns = draft.keys.map((key) => key.text).join(", ")
-  const check = `deleting or re-keying the rows that ${candidate.table} refers to looks here for references by ${columns}`
-  const served = onlyChecks ? [] : withoutParts(draft.clauses).slice(0, 3)
-  const what = [...(served.length > 0 ? [`it serves ${served.join(", and ")}`] : []), ...(checks ? [check] : [])].join("; ")
-  const covering = candidate.include.length > 0 ? " The included columns let the index answer alone." : ""
-  const partial = candidate.where === null ? "" : ` It holds only rows where ${candidate.where}, the rare side.`
-  const gain =
-    costs === null || costs.costAfter <= 0
-      ? ""
-      : ` The planner's cost falls from ${rounded(costs.costBefore)} to ${rounded(costs.costAfter)}.`
-  return `${what[0]?.toUpperCase()}${what.slice(1)}.${covering}${partial}${gain}`
-}
-
-/** Clauses that no other clause says in full. */
-function withoutParts(clauses: readonly string[]): string[] {
-  const condition = (clause: string): string => clause.replace(/^[A-Z ]+ /, "")
-  return clauses.filter((clause) => !clauses.some((other) => other.length > clause.length && other.includes(condition(clause))))
-}
-
-function rounded(cost: number): string {
-  return cost >= 100 ? String(Math.round(cost)) : cost.toFixed(1)
 }
 
 function redundantOf({ catalog, statements }: PreparedWorkload): RedundantIndex[] {

@@ -7,7 +7,7 @@ export interface IndexRecommendation {
   readonly columns: string[]
   readonly include: string[]
   readonly where: string | null
-  /** "high" from 25 % of the workload's cost saved, "medium" from 5 %. */
+  /** "high" from 25 % of the workload's cost saved, "medium" from 5 %; where a plan uses several indexes they share what it saves. */
   readonly priority: "high" | "medium" | "low"
   /** "verified": a planner used it and its cost fell. "rules": no planner could price it. */
   readonly confidence: "verified" | "rules"
