@@ -170,6 +170,7 @@ async function weigh(
   let chosen: readonly Candidate[]
   let partial = false
   let tooDear: ReadonlySet<number> = new Set()
+  let helped: ReadonlySet<number> = new Set()
   if (priced) {
     const selection = await select(plannable, mine, pricer, {
       budgetBytes: settings.budget,
@@ -182,6 +183,7 @@ async function weigh(
     chosen = selection.chosen
     partial = selection.partial
     tooDear = selection.tooDear
+    helped = selection.helped
   } else {
     chosen = await ruleSelection(plannable, mine, sizes, {
       budgetBytes: settings.budget,
@@ -293,7 +295,7 @@ async function weigh(
       elapsedMs: performance.now() - start,
       redundant: redundantOf(prepared),
       partial,
-      notes: notesOf(prepared),
+      notes: [...(workload.length === 0 ? [emptyWorkload] : []), ...notesOf(prepared)],
     }
   }
 
@@ -309,6 +311,9 @@ async function weigh(
         verdict: "write_cost",
         explanation: "An index would make it faster, but keeping it up to date would cost the writes of this workload more.",
       }
+    }
+    if (helped.has(statement.number) && (settings.budget !== null || settings.maxIndexes !== undefined)) {
+      return { verdict: "over_budget", explanation: "An index would help it, but none that does fits beside what helps more." }
     }
     const rewrite = rewriteFor(statement, refusedOwn, refused)
     if (rewrite !== null) return { verdict: "rewrite_needed", explanation: rewrite }
@@ -354,6 +359,8 @@ function redundantOf({ catalog, statements }: PreparedWorkload): RedundantIndex[
       ),
     )
 }
+
+const emptyWorkload = "The workload is empty: pg_stat_statements may just have been reset; give statements, a file or a log."
 
 function notesOf({ catalog, statements }: PreparedWorkload): string[] {
   const touched = new Set(statements.flatMap((statement) => [...statement.tables]))

@@ -38,7 +38,14 @@ export interface IndexEvidence {
 }
 
 /** Why a statement got what it got. */
-export type Verdict = "served" | "already_optimal" | "rewrite_needed" | "write_cost" | "not_selective" | "unsupported"
+export type Verdict =
+  | "served"
+  | "already_optimal"
+  | "rewrite_needed"
+  | "write_cost"
+  | "over_budget"
+  | "not_selective"
+  | "unsupported"
 
 /** What the advice does for one statement. */
 export interface StatementAdvice {

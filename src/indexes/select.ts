@@ -25,6 +25,8 @@ export interface Selection {
   readonly partial: boolean
   /** Statements for which something helped, but not enough to pay for its upkeep. */
   readonly tooDear: ReadonlySet<number>
+  /** Statements for which something helped, chosen or not. */
+  readonly helped: ReadonlySet<number>
 }
 
 /** Another set must bring so much more. */
@@ -71,8 +73,9 @@ export async function select(
     minGain,
     tooDear: new Set(),
   }
+  const helped = new Set([...explored.useful].filter(([, list]) => list.length > 0).map(([number]) => number))
   const chosen = await new Selector(context, pool, explored.together).run()
-  return { chosen, partial: pricer.late || !explored.complete, tooDear: context.tooDear }
+  return { chosen, partial: pricer.late || !explored.complete, tooDear: context.tooDear, helped }
 }
 
 /** Candidates that could be added, and the most that they can still bring each statement. */

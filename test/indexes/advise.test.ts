@@ -224,7 +224,10 @@ eachServer(
           { text: "select * from orders where customer_id = 17" },
           { text: "select * from orders where total = 55.55" },
         ]
-        expect((await advised(workload, { budgetBytes: 0 })).recommendations).toEqual([])
+        const nothing = await advised(workload, { budgetBytes: 0 })
+        expect(nothing.recommendations).toEqual([])
+        expect(nothing.statements.map((one) => one.verdict)).toEqual(["over_budget", "over_budget"])
+        expect((await advised([])).notes).toEqual([expect.stringContaining("The workload is empty")])
         const both = await advised(workload)
         expect(both.recommendations).toHaveLength(2)
         const budget = Math.max(...both.recommendations.map((one) => one.sizeBytes!)) + 8192
