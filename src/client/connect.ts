@@ -8,7 +8,7 @@ import type { ConnectOptions, ConnectTarget } from "./options.ts"
 import { type Selecto, selectoOf } from "./selecto.ts"
 
 /**
- * Connects to a database: a URL (we open a pool and close it), a pg.Pool, a PGlite or any Database (left open). Nothing is sent until
+ * Connects to a database: a URL (we open a pool and close it), a pg.Pool, the sql of postgres.js, a PGlite or any Database (left open). Nothing is sent until
  * the first statement. Throws E_NO_DATABASE_URL for undefined and E_UNSUPPORTED_INPUT for anything else.
  *
  * @example
@@ -19,7 +19,7 @@ export function connect(target: ConnectTarget, options: ConnectOptions = {}): Se
   if (target === undefined || target === "")
     throw new SelectoError(
       "E_NO_DATABASE_URL",
-      "connect() got no database. Set DATABASE_URL, or pass a URL, a pg.Pool or a PGlite.",
+      "connect() got no database. Set DATABASE_URL, or pass a URL, a pg.Pool, a postgres.js sql or a PGlite.",
     )
   const database = openDatabase(target, options)
   const { monitor: watching } = options

@@ -39,7 +39,7 @@ const network = new Set([
 /** Class 08, and the server going away or refusing new connections: nothing about the statement. */
 const lost = new Set(["57P01", "57P02", "57P03", "57P05", "53300"])
 const lostMessages =
-  /connection terminated|connection ended|not queryable|server closed|socket|does not support SSL|SSL connection|timeout expired/i
+  /connection terminated|connection ended|not queryable|server closed|socket|does not support SSL|SSL connection|timeout expired|CONNECT_TIMEOUT|CONNECTION_(?:CLOSED|DESTROYED)/i
 
 /**
  * Turns what a driver threw into a {@link SelectoError} with `cause`: E_DATABASE with SQLSTATE and its class for what PostgreSQL
@@ -54,7 +54,7 @@ export function toSelectoError(cause: unknown, context: FailureContext = {}): Se
   const code = typeof error.code === "string" ? error.code : null
   const sqlState = code !== null && /^[0-9A-Z]{5}$/.test(code) && error.severity !== undefined ? code : null
   if (sqlState !== null) return fromServer(cause, sqlState, message, error.position, context)
-  if (/pool after calling end|pool is closed|PGlite is closed|PGlite is closing/i.test(message)) {
+  if (code === "CONNECTION_ENDED" || /pool after calling end|pool is closed|PGlite is closed|PGlite is closing/i.test(message)) {
     return failure("E_POOL_CLOSED", "The connection pool is closed. Open a new one with connect().", cause)
   }
   if (/timeout exceeded when trying to connect/i.test(message)) {

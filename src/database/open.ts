@@ -6,6 +6,8 @@ import { pgDatabase } from "./pg.ts"
 import type { PgPoolLike } from "./pg-types.ts"
 import { pgliteDatabase } from "./pglite.ts"
 import type { PGliteLike } from "./pglite-link.ts"
+import { importPostgresJs, postgresJsCapabilities, postgresJsDatabase } from "./postgres-js.ts"
+import type { PostgresJsLike } from "./postgres-js-types.ts"
 
 /** How a connection of our own is opened. None of it applies to a pool, PGlite or Database that is passed in. */
 export interface OpenOptions {
@@ -24,23 +26,28 @@ export type DatabaseTarget =
   | string
   | { readonly url: string; readonly directUrl?: string | undefined }
   | PgPoolLike
+  | PostgresJsLike
   | PGliteLike
   | Database
 
 /**
- * A {@link Database} over what the caller has: a URL (a pool of ours, ended by close()), a pg.Pool, a PGlite, or a Database, which is
- * returned as it is. Nothing is loaded or connected before the first statement. Errors: E_NO_DATABASE_URL for undefined or "",
+ * A {@link Database} over what the caller has: a URL (a pool of ours, ended by close()), a pg.Pool, the sql of postgres.js, a PGlite, or
+ * a Database, which is returned as it is. Nothing is loaded or connected before the first statement. Errors: E_NO_DATABASE_URL for undefined or "",
  * E_UNSUPPORTED_INPUT for anything else.
  */
 export function openDatabase(target: unknown, options: OpenOptions = {}): Database {
   if (target === undefined || target === "") {
-    throw new SelectoError("E_NO_DATABASE_URL", "No database was given. Set DATABASE_URL, or pass a URL, a pg.Pool or a PGlite.")
+    throw new SelectoError(
+      "E_NO_DATABASE_URL",
+      "No database was given. Set DATABASE_URL, or pass a URL, a pg.Pool, a postgres.js sql or a PGlite.",
+    )
   }
   if (typeof target === "string") return openUrl(target, options)
   if ((typeof target !== "object" && typeof target !== "function") || target === null) throw refused(typeof target)
   if (isDatabase(target)) return target
   if (isPglite(target)) return pgliteDatabase(target)
   if (isPool(target)) return overPool(target, options)
+  if ("unsafe" in target && "typed" in target) return overPostgresJs(target as PostgresJsLike, options)
   const { url, directUrl } = target as { url?: unknown; directUrl?: string }
   if (typeof url === "string") return openUrl(url, { ...options, directUrl: directUrl ?? options.directUrl })
   if ("connect" in target && "query" in target) {
@@ -53,7 +60,10 @@ export function openDatabase(target: unknown, options: OpenOptions = {}): Databa
 }
 
 function refused(what: string): SelectoError {
-  return new SelectoError("E_UNSUPPORTED_INPUT", `A database is a URL, a pg.Pool, a PGlite or a Database; this is ${what}.`)
+  return new SelectoError(
+    "E_UNSUPPORTED_INPUT",
+    `A database is a URL, a pg.Pool, a postgres.js sql, a PGlite or a Database; this is ${what}.`,
+  )
 }
 
 function isDatabase(target: object): target is Database {
@@ -73,6 +83,30 @@ function overPool(pool: PgPoolLike, options: OpenOptions): Database {
   return pgDatabase(pool, {
     direct: directUrl === undefined ? undefined : openUrl(directUrl, { ...options, directUrl: undefined }),
   })
+}
+
+function overPostgresJs(sql: PostgresJsLike, options: OpenOptions): Database {
+  if (!("options" in sql && "end" in sql))
+    throw new SelectoError(
+      "E_UNSUPPORTED_INPUT",
+      "This is the sql of a transaction of postgres.js. Pass the one that postgres(…) returned: cancelling needs a second connection.",
+    )
+  const { directUrl } = options
+  return postgresJsDatabase(sql, { direct: directUrl === undefined ? undefined : openPostgresJs(directUrl, options) })
+}
+
+/** Whoever uses postgres.js need not have installed pg. */
+function openPostgresJs(url: string, options: OpenOptions): Database {
+  const open = async (): Promise<Database> => {
+    const { default: postgres } = await importPostgresJs()
+    const sql = postgres(url, {
+      max: options.maxConnections ?? 10,
+      onnotice: () => {},
+      connection: { application_name: options.applicationName ?? "selecto" },
+    })
+    return postgresJsDatabase(sql, { owned: true })
+  }
+  return lazyDatabase("postgres.js", postgresJsCapabilities, open)
 }
 
 interface PgModule {

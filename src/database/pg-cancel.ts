@@ -1,4 +1,5 @@
 import { connect } from "node:net"
+import { cancelUntil, graceMs, within } from "./cancel.ts"
 import type { PgPoolLike, PgWireClient } from "./pg-types.ts"
 
 interface ControlClient {
@@ -11,11 +12,8 @@ interface ControlClient {
   readonly port?: number
 }
 
-/** A statement that does not heed its cancellation this long loses its connection. */
-const graceMs = 10_000
 /** The control connection is closed after this long without use. */
 const idleMs = 5_000
-const pauses = [5, 10, 20, 40, 80, 160, 320, 640, 1000]
 
 /**
  * Cancels statements of one pool from a connection of its own, opened when it is first needed: so it works when every connection
@@ -30,23 +28,11 @@ export class Canceller {
     this.#pool = pool
   }
 
-  /**
-   * Cancels what the client runs, again and again until `settled`: the first request may come before the statement has started.
-   * Returns only when no request is on its way. True when the client had to be thrown away, because it did not settle.
-   */
+  /** Cancels what the client runs until `settled`. True when the client had to be thrown away, because it did not settle. */
   async untilSettled(client: PgWireClient, settled: Promise<unknown>): Promise<boolean> {
-    let running = true
-    const end = settled.then(() => {
-      running = false
-    })
-    const deadline = Date.now() + graceMs
-    for (let round = 0; running && Date.now() < deadline; round++) {
-      await within(this.#cancel(client), graceMs / 2)
-      if (running) await within(end, pauses[Math.min(round, pauses.length - 1)]!)
-    }
-    if (!running) return false
+    if (await cancelUntil(settled, () => this.#cancel(client))) return false
     client.connection.stream.destroy()
-    await within(end, 1000)
+    await within(settled, 1000)
     return true
   }
 
@@ -116,18 +102,6 @@ export class Canceller {
       throw error
     }
   }
-}
-
-/** Waits for a promise, but not for ever; its failure is no matter. */
-async function within(work: Promise<unknown>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  await Promise.race([
-    work.catch(ignore),
-    new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, ms)
-    }),
-  ])
-  clearTimeout(timer)
 }
 
 function ignore(): void {}

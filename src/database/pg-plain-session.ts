@@ -8,6 +8,7 @@ import type { Canceller } from "./pg-cancel.ts"
 import { hear, isLost } from "./pg-session.ts"
 import type { PgClientLike, PgWireClient } from "./pg-types.ts"
 import { rowBuilder } from "./rows.ts"
+import { sqlCursor } from "./sql-cursor.ts"
 
 interface PlainResult {
   readonly rows: never[]
@@ -62,33 +63,7 @@ export class PgPlainSession implements Session {
   }
 
   async cursor(statement: Statement, options: CursorOptions = {}): Promise<Cursor> {
-    await this.batch(options.before ?? [], options)
-    const name = `selecto_${++this.#cursors}`
-    // A line comment at the end of the text must not swallow what follows, so nothing does.
-    await this.queryText({ text: `declare ${name} no scroll cursor for ${statement.text}`, values: statement.values }, options)
-    const fetch = (count: number): Promise<Result<TextRow>> =>
-      this.queryText({ text: `fetch forward ${Math.trunc(count)} from ${name} /* selecto:database */`, values: [] }, options)
-    const first = await fetch(Math.max(1, options.prefetch ?? 1))
-    let ready = first.rows
-    let open = true
-    let usable = true
-    return {
-      fields: first.fields,
-      read: async (count) => {
-        if (!open) return []
-        if (ready.length >= count) return ready.splice(0, count)
-        const before = ready
-        ready = []
-        usable = false
-        const { rows } = await fetch(count - before.length)
-        usable = true
-        return [...before, ...rows]
-      },
-      close: async () => {
-        if (open && usable) await this.queryText({ text: `close ${name} /* selecto:database */`, values: [] })
-        open = false
-      },
-    }
+    return sqlCursor(this, `selecto_${++this.#cursors}`, statement, options)
   }
 
   release(destroy = false): void {

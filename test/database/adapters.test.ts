@@ -1,4 +1,5 @@
 import pg from "pg"
+import postgres from "postgres"
 import { openDatabase } from "../../src/database/open.ts"
 import { openPgliteWorker } from "../../src/database/pglite-worker.ts"
 import { eachServer } from "../support/each-server.ts"
@@ -43,5 +44,26 @@ eachServer(
   },
   { pglite: false, versions: [18] },
 )
+
+eachServer(
+  "a user's postgres.js",
+  (target) => {
+    let sql: postgres.Sql
+    conformance(target.label, {
+      open: async () => {
+        sql = postgres(target.server.url, { onnotice: unexpected })
+        return openDatabase(sql)
+      },
+      cleanUp: () => sql.end(),
+      maxParameters: 65_533,
+    })
+  },
+  { pglite: false },
+)
+
+/** The driver prints notices where nobody takes them: nothing of ours may cause one, but what the suite does on purpose. */
+function unexpected(notice: postgres.Notice): void {
+  if (!/does not exist, skipping/.test(notice.message ?? "")) throw new Error(notice.message)
+}
 
 conformance("PGlite in a worker", { open: () => openPgliteWorker() })
