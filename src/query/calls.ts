@@ -53,7 +53,7 @@ function strict(type: ColumnType | ((first: ColumnType) => ColumnType)): Functio
 
 /** PostgreSQL's common type for the types a domain knows: the widest number, else the first that is known. */
 const numberOrder = ["smallint", "integer", "bigint", "count", "decimal", "float"]
-function commonType(types: readonly ColumnType[]): ColumnType {
+export function commonType(types: readonly ColumnType[]): ColumnType {
   let common = types.find((type) => type.type !== "unknown") ?? types[0] ?? text
   for (const type of types)
     if (numberOrder.includes(common.type) && numberOrder.indexOf(type.type) > numberOrder.indexOf(common.type)) common = type

@@ -3,7 +3,7 @@ import type { FieldModel } from "../domain/model.ts"
 import { SelectoError } from "../errors.ts"
 import { quoteIdentifier } from "../sql/identifier.ts"
 import { type Block, bind, columnSql, enclosing, fieldOf } from "./block.ts"
-import { functionSpec } from "./calls.ts"
+import { commonType, functionSpec } from "./calls.ts"
 import { compileFilters } from "./compile-condition.ts"
 import { compileJsonPath } from "./compile-json.ts"
 import { compileRank } from "./compile-search.ts"
@@ -108,9 +108,12 @@ function compileValue(block: Block, value: unknown, where: string): Compiled {
 }
 
 export function boundAs(block: Block, value: unknown, type: ColumnType, where: string): Compiled {
-  const placeholder = bind(block.compilation, value === null ? null : encode(value, type, where))
+  return { sql: castTo(bind(block.compilation, value === null ? null : encode(value, type, where)), type), type }
+}
+
+function castTo(placeholder: string, type: ColumnType): string {
   const cast = castName(type, quoteIdentifier)
-  return { sql: cast === null ? placeholder : `${placeholder}::${cast}`, type }
+  return cast === null ? placeholder : `${placeholder}::${cast}`
 }
 
 function compileCall(block: Block, node: ExpressionNode & { expression: "call" }): Compiled {
@@ -124,8 +127,7 @@ function compileCall(block: Block, node: ExpressionNode & { expression: "call" }
   const args = compiled.map((argument, index) => {
     if (argument !== null) return argument
     const value = node.args[index]
-    const type =
-      leader === null || leader.type === "unknown" || !fits(value, leader) ? typeOfValue(value, `${node.name}()`) : leader
+    const type = leader === null || !fits(value, leader) ? typeOfValue(value, `${node.name}()`) : leader
     return boundAs(block, value, { ...type, nullable: value === null }, `${node.name}()`)
   })
   const types = args.map((argument) => argument.type)
@@ -141,6 +143,7 @@ function compileCall(block: Block, node: ExpressionNode & { expression: "call" }
 /** Whether a value can be bound as the type; a fraction beside an integer column is a float of its own. */
 function fits(value: unknown, type: ColumnType): boolean {
   if (value === null) return true
+  if (type.type === "unknown") return false
   switch (kindOf(type)) {
     case "number":
       return (
@@ -264,22 +267,49 @@ function aggregateType(name: string, of: ColumnType): ColumnType {
 
 function compileCase(block: Block, node: ExpressionNode & { expression: "case" }): Compiled {
   const subject = node.subject === undefined ? null : compileOperand(block, node.subject, "caseOf()")
-  const results: ColumnType[] = []
-  const result = (value: unknown): string => {
-    const compiled = isExpression(value) ? compileExpression(block, value) : compileValue(block, value, "a CASE result")
-    results.push(compiled.type)
-    return compiled.sql
+  const { values } = block.compilation
+  const results: (Compiled | Later)[] = []
+  // Numbered where they stand in the text; bound when the types of all results are known.
+  const result = (value: unknown): void => {
+    if (isExpression(value)) results.push(compileExpression(block, value))
+    else results.push({ place: values.push(undefined), value })
   }
-  let sql = subject === null ? "CASE" : `CASE ${subject.sql}`
-  for (const [when, then] of node.arms) {
+  const tests = node.arms.map(([when, then]) => {
     const test =
       subject === null ? compileFilters(block, [when]) : bind(block.compilation, encode(when, subject.type, "caseOf()"))
-    sql += ` WHEN ${test} THEN ${result(then)}`
+    result(then)
+    return test
+  })
+  const open = node.otherwise === undefined
+  if (!open) result(node.otherwise)
+
+  const where = "a CASE result"
+  const typed = results.flatMap((one) => ("sql" in one ? [one.type] : []))
+  const known =
+    typed.length > 0
+      ? typed
+      : results.flatMap((one) => ("sql" in one || one.value === null ? [] : [typeOfValue(one.value, where)]))
+  const leader = known.length === 0 ? columnType("string") : commonType(known)
+  const compiled = results.map((one): Compiled => {
+    if ("sql" in one) return one
+    const { place, value } = one
+    const type = fits(value, leader) ? leader : typeOfValue(value, where)
+    values[place - 1] = value === null ? null : encode(value, type, where)
+    return { sql: castTo(`$${place}`, type), type: { ...type, nullable: value === null } }
+  })
+  const arms = tests.map((test, index) => ` WHEN ${test} THEN ${compiled[index]!.sql}`).join("")
+  const otherwise = open ? "" : ` ELSE ${compiled.at(-1)!.sql}`
+  const type = commonType(compiled.map((one) => one.type))
+  return {
+    sql: `CASE${subject === null ? "" : ` ${subject.sql}`}${arms}${otherwise} END`,
+    type: { ...type, nullable: open || compiled.some((one) => one.type.nullable) },
   }
-  const otherwise = node.otherwise === undefined ? null : result(node.otherwise)
-  sql += otherwise === null ? " END" : ` ELSE ${otherwise} END`
-  const type = results[0] ?? unknown
-  return { sql, type: { ...type, nullable: otherwise === null || results.some((one) => one.nullable) } }
+}
+
+/** A value whose placeholder stands already, and whose type is not known yet. */
+interface Later {
+  readonly place: number
+  readonly value: unknown
 }
 
 function compileRaw(block: Block, node: ExpressionNode & { expression: "raw" }): Compiled {

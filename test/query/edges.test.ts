@@ -1,0 +1,73 @@
+import { describe, expect, test } from "vitest"
+import { sum } from "../../src/query/aggregate.ts"
+import { coalesce } from "../../src/query/calls.ts"
+import { eq, gt, isNull } from "../../src/query/condition.ts"
+import { caseOf, caseWhen, literal, ref } from "../../src/query/expression.ts"
+import { from, type QueryBuilder } from "../../src/query/query.ts"
+import { eachServer } from "../support/each-server.ts"
+import { rowsOf } from "./run.ts"
+import { everyType, orders, shop } from "./shop.ts"
+
+// What looks right and went wrong once, on real rows.
+
+const query = from(orders)
+const loose = query as unknown as QueryBuilder
+
+eachServer(
+  "edges",
+  (target) => {
+    const rows = (made: unknown) => rowsOf(target, made as QueryBuilder)
+    const values = async (made: unknown) => (await rows(made)).flatMap((row) => Object.values(row))
+
+    describe("CASE gives its results one type", () => {
+      const whole = query.orderBy("id")
+      test("null beside numbers, exact columns and texts", async () => {
+        expect(await values(whole.select({ c: caseWhen([[eq("status", "void"), null]], 5) }))).toEqual([5, 5, 5, null, 5])
+        expect(await values(whole.select({ c: caseWhen([[eq("status", "void"), null]], ref("total")) }))).toEqual([
+          "10.50",
+          "20.00",
+          "30.25",
+          null,
+          "7.75",
+        ])
+        expect(await values(whole.select({ c: caseOf("status", [["void", null]], "x") }))).toEqual(["x", "x", "x", null, "x"])
+        expect(await values(whole.select({ c: caseWhen([[eq("status", "void"), null]]) }).limit(1))).toEqual([null])
+      })
+      test("a plain value is bound as the type of the columns beside it, whichever comes first", async () => {
+        expect(await values(whole.select({ c: caseWhen([[eq("status", "void"), 1]], ref("total")) }))).toEqual([
+          "10.50",
+          "20.00",
+          "30.25",
+          "1",
+          "7.75",
+        ])
+        const huge = whole.select({ c: caseWhen([[eq("status", "open"), 1]], literal(9007199254740993n)) })
+        expect(await values(huge.limit(1))).toEqual(["9007199254740993"])
+        expect(await values(whole.select({ c: caseWhen([[eq("id", 1), 1]], 2.5) }).limit(2))).toEqual([1, 2.5])
+        await target.sql.exec(
+          "delete from store.every_type; insert into store.every_type (id, a_mood) values (1, null), (2, 'sad')",
+        )
+        const moods = from(everyType)
+          .select({ mood: caseWhen([[isNull("a_mood"), "ok"]], ref("a_mood")) })
+          .orderBy("id")
+        expect(await values(moods)).toEqual(["ok", "sad"])
+        expect(() =>
+          from(everyType)
+            .select({ m: caseWhen([[isNull("a_mood"), "none"]], ref("a_mood")) })
+            .toSql(),
+        ).toThrow(expect.objectContaining({ code: "E_INVALID_VALUE" }))
+      })
+      test("the text is one whatever the values, null or not", () => {
+        const text = (value: unknown) =>
+          loose.select({ c: caseWhen([[eq("status" as never, "void" as never), value as never]], ref("total" as never)) }).toSql()
+            .text
+        expect(text(null)).toBe(text(7))
+      })
+      test("a sum of it", async () => {
+        expect(await values(query.select({ s: sum(caseWhen([[gt("total", 10), ref("total")]])) }))).toEqual(["60.75"])
+        expect(await values(query.select({ s: coalesce(sum(caseWhen([[gt("total", 1000), 1]], 0)), 0) }))).toEqual(["0"])
+      })
+    })
+  },
+  { template: shop },
+)
