@@ -16,7 +16,8 @@ import { eachServer } from "../support/each-server.ts"
 import { databaseOf, hintsOf, requestOf, runHinted, shop, threeTables, twoTables } from "./support.ts"
 
 /** The hints of the guides, and what a server without the extension can do with each. */
-const cases: readonly (readonly [name: string, value: unknown, mechanism: string, status: string, text?: string])[] = [
+type Case = readonly [name: string, value: unknown, mechanism: string, status: string, text?: string | undefined]
+const cases: readonly Case[] = [
   ["use_index", ["customers_email_idx"], "set_local", "honoured", "select id from customers where email = 'c7@example.com'"],
   ["use_index", ["customers_region_idx"], "set_local", "ignored", "select id from customers where email = 'c7@example.com'"],
   ["parallel_workers", 2, "set_local", "honoured", "select sum(quantity) from order_items"],
@@ -80,7 +81,7 @@ const cases: readonly (readonly [name: string, value: unknown, mechanism: string
   ["cpu_tuple_cost", 0.01, "set_local", "honoured"],
 ]
 
-function caseOf([name, value, mechanism, status, text = threeTables]: (typeof cases)[number]) {
+function caseOf([name, value, mechanism, status, text = threeTables]: Case) {
   return { name, value, mechanism, status, text }
 }
 
@@ -114,7 +115,11 @@ eachServer(
       expect(hintServer(database)).toBe(hintServer(database))
     })
 
-    test.each(cases.map(caseOf))("$name $value: $mechanism, $status", async ({ name, value, mechanism, status, text }) => {
+    // Before PostgreSQL 14 there is nothing to switch off.
+    const here = cases.map((one) =>
+      one[0] === "no_memoize" && target.version < 14 ? ([one[0], one[1], "none", "ignored", one[4]] as const) : one,
+    )
+    test.each(here.map(caseOf))("$name $value: $mechanism, $status", async ({ name, value, mechanism, status, text }) => {
       const option = hintsOf([name, value])
       const check = await checkHints(database, { text, values: [] }, option)
       expect(check.hints, JSON.stringify(check.hints)).toMatchObject([

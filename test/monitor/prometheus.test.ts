@@ -180,6 +180,7 @@ describe.skipIf(missing)("a real Prometheus", () => {
     for (let attempt = 0; ; attempt++) {
       try {
         const response = await fetch(`${address}/api/v1/query?query=${encodeURIComponent(expr)}`)
+        if (response.status === 503) throw new Error("fetch failed: it is still starting")
         const body = (await response.json()) as { status: string; error?: string; data?: { result: never[] } }
         if (body.status === "success" && fits(body.data!.result)) return body.data!.result
         if (body.status === "error") throw new Error(`${expr}: ${body.error}`)

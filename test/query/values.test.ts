@@ -75,7 +75,9 @@ eachServer(
   (target) => {
     const rows = from(everyType) as unknown as QueryBuilder
 
-    test.each(kept)("%s as %s", async (...row) => {
+    // numeric has infinities from PostgreSQL 14 on.
+    const here = target.version < 14 ? kept.filter((row) => !(row[0] === "a_decimal" && row[2] === "Infinity")) : kept
+    test.each(here)("%s as %s", async (...row) => {
       const [column, stored, expected, ...finds] = row as unknown as [string, string, unknown, ...unknown[]]
       await target.sql.exec("delete from store.every_type")
       await target.sql.exec(`insert into store.every_type (id, ${column}) values (1, ${stored}), (2, null)`)
