@@ -2,7 +2,7 @@ import { type ColumnType, columnType, kindOf } from "../domain/column-type.ts"
 import { SelectoError } from "../errors.ts"
 import { quoteIdentifier } from "../sql/identifier.ts"
 import { type Block, bind, freshAlias } from "./block.ts"
-import { compileExpression, compilePath } from "./compile-expression.ts"
+import { boundAs, compileExpression, compilePath, fits } from "./compile-expression.ts"
 import { compileSearch } from "./compile-search.ts"
 import { compileSource } from "./compile-source.ts"
 import { compileExists } from "./compile-subquery.ts"
@@ -85,10 +85,9 @@ function compileTest(block: Block, left: Compiled, path: string, test: TestNode)
   switch (test.test) {
     case "compare":
       refuse(type, path, test.operator, ["json"])
-      if (test.operator !== "=" && test.operator !== "<>") refuse(type, path, test.operator, ["boolean", "binary"])
       return `${left.sql} ${test.operator} ${operand(block, test.value, type, path)}`
     case "between": {
-      refuse(type, path, test.halfOpen ? "during" : "between", ["json", "boolean", "array", "range", "binary"])
+      refuse(type, path, test.halfOpen ? "during" : "between", ["json", "array"])
       const low = operand(block, test.low, type, path)
       const high = operand(block, test.high, type, path)
       return test.halfOpen ? `(${left.sql} >= ${low} AND ${left.sql} < ${high})` : `${left.sql} BETWEEN ${low} AND ${high}`
@@ -132,11 +131,14 @@ function compileTest(block: Block, left: Compiled, path: string, test: TestNode)
 const affixNames = { start: "startsWith", end: "endsWith", within: "icontains" } as const
 const text_ = columnType("string")
 
-/** On an array: holds all of these; on jsonb: holds this document; on a range: holds this point; on text: this text, wildcards escaped. */
+const rangeText = /^\s*(?:[[(].*[\])]|empty)\s*$/is
+
+/** On an array: holds all of these; on jsonb: holds this document; on a range: holds this point or range; on text: this text, wildcards escaped. */
 function compileContains(block: Block, left: Compiled, path: string, value: unknown): string {
   const { type } = left
   if (kindOf(type) === "array" || type.type === "jsonb") return `${left.sql} @> ${operand(block, value, type, path)}`
   if (kindOf(type) === "range") {
+    if (typeof value === "string" && rangeText.test(value)) return `${left.sql} @> ${boundAs(block, value, type, path).sql}`
     const element = type.of ?? columnType("unknown")
     return `${left.sql} @> ${bind(block.compilation, encode(value, element, path))}::${element.type === "decimal" ? "numeric" : element.type}`
   }
@@ -149,7 +151,11 @@ function compileContains(block: Block, left: Compiled, path: string, value: unkn
 function operand(block: Block, value: unknown, type: ColumnType, path: string): string {
   if (isExpression(value) && value.node.expression === "subquery" && value.node.quantifier !== null)
     return `${value.node.quantifier} (${oneColumn(block, value.node.source, path).sql})`
-  return isExpression(value) ? compileExpression(block, value).sql : bind(block.compilation, encode(value, type, path))
+  if (!isExpression(value)) return bind(block.compilation, encode(value, type, path))
+  // With a cast of its own, PostgreSQL would find no operator for an enum, a uuid or a moment beside a text.
+  const { node } = value
+  if (node.expression === "literal" && fits(node.value, type)) return bind(block.compilation, encode(node.value, type, path))
+  return compileExpression(block, value).sql
 }
 
 /** A query of one column, inside the statement. */

@@ -141,7 +141,7 @@ function compileCall(block: Block, node: ExpressionNode & { expression: "call" }
 }
 
 /** Whether a value can be bound as the type; a fraction beside an integer column is a float of its own. */
-function fits(value: unknown, type: ColumnType): boolean {
+export function fits(value: unknown, type: ColumnType): boolean {
   if (value === null) return true
   if (type.type === "unknown") return false
   switch (kindOf(type)) {

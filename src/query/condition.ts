@@ -123,7 +123,7 @@ export const istartsWith: TextMatch = affix("istartsWith", "start")
 export const iendsWith: TextMatch = affix("iendsWith", "end")
 /** Text that holds this, whatever the case; wildcards in it are plain characters. */
 export const icontains: TextMatch = affix("icontains", "within")
-/** On text: holds this text, wildcards plain. On arrays and jsonb: `@>`. On ranges: holds this point. */
+/** On text: holds this text, wildcards plain. On arrays and jsonb: `@>`. On ranges: holds this point, or this range, "[1,5)". */
 export const contains: Contains = testOrCondition("contains", 1, ([value]) => ({ test: "contains", value }))
 /** `<@`: all elements are among these. */
 export const containedBy: ContainedBy = array("containedBy", "<@")

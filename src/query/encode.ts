@@ -33,7 +33,8 @@ export function encode(value: unknown, type: ColumnType, path: string): unknown 
       if (typeof value === "boolean") return value
       return invalid(value, path, "true or false")
     case "date":
-      if (value instanceof Date) return iso(value, path).slice(0, 10)
+      // All but the time: years beyond four digits are longer, and before the first BC stands behind it.
+      if (value instanceof Date) return iso(value, path).replace(/T\S*/, "")
       return text(value, path, "a Date or a string such as 2024-01-31")
     case "timestamp":
     case "timestamptz":

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest"
 import { sum } from "../../src/query/aggregate.ts"
 import { coalesce } from "../../src/query/calls.ts"
-import { eq, gt, isNull } from "../../src/query/condition.ts"
+import { between, contains, eq, gt, isNull } from "../../src/query/condition.ts"
 import { caseOf, caseWhen, literal, ref } from "../../src/query/expression.ts"
 import { from, type QueryBuilder } from "../../src/query/query.ts"
 import { eachServer } from "../support/each-server.ts"
@@ -66,6 +66,52 @@ eachServer(
       test("a sum of it", async () => {
         expect(await values(query.select({ s: sum(caseWhen([[gt("total", 10), ref("total")]])) }))).toEqual(["60.75"])
         expect(await values(query.select({ s: coalesce(sum(caseWhen([[gt("total", 1000), 1]], 0)), 0) }))).toEqual(["0"])
+      })
+    })
+
+    describe("values beside columns", () => {
+      const every = from(everyType)
+      const ids = (made: unknown) => values((made as QueryBuilder).select("id").orderBy("id"))
+      test("a literal is bound as the type of the column it is compared with", async () => {
+        await target.sql.exec(
+          "delete from store.every_type; insert into store.every_type (id, a_mood, a_uuid, a_jsonb) values (1, 'ok', '00000000-0000-4000-8000-00000000000a', '1')",
+        )
+        expect(await ids(query.filter(eq("created_at", literal("2024-01-01T10:00:00Z"))))).toEqual([1])
+        expect(await ids(every.filter(eq("a_mood", literal("ok"))))).toEqual([1])
+        expect(await ids(every.filter(eq("a_uuid", literal("00000000-0000-4000-8000-00000000000a"))))).toEqual([1])
+        expect(await ids(query.filter(gt("id", literal(4.5))))).toEqual([5])
+        expect(await ids(query.filter(eq(literal("paid"), ref("status"))))).toEqual([1, 2, 5])
+        expect(() => query.filter(eq("note", literal(null))).toSql()).toThrow(expect.objectContaining({ code: "E_NULL_VALUE" }))
+      })
+
+      test("dates before the year 1 and after 9999", async () => {
+        await target.sql.exec(
+          "delete from store.every_type; insert into store.every_type (id, a_date) values (1, '0044-03-15 BC'), (2, '12024-03-15'), (3, '0044-03-15')",
+        )
+        const day = (year: number) => new Date(new Date(Date.UTC(2000, 2, 15)).setUTCFullYear(year))
+        expect(await ids(every.filter({ a_date: day(-43) }))).toEqual([1])
+        expect(await ids(every.filter({ a_date: day(12024) }))).toEqual([2])
+        expect(await ids(every.filter({ a_date: day(44) }))).toEqual([3])
+      })
+
+      test("booleans and bytes have an order", async () => {
+        await target.sql.exec(
+          "delete from store.every_type; insert into store.every_type (id, a_boolean, a_bytea) values (1, true, '\\x02'), (2, false, '\\x01ff'), (3, null, null)",
+        )
+        expect(await ids(every.filter(gt("a_boolean", false)))).toEqual([1])
+        expect(await ids(every.filter({ a_bytea: gt(new Uint8Array([1, 255])) }))).toEqual([1])
+        expect(await ids(every.filter({ a_bytea: between(new Uint8Array([1]), new Uint8Array([1, 255, 0])) }))).toEqual([2])
+      })
+
+      test("a range holds a point, and a range", async () => {
+        await target.sql.exec(
+          "delete from store.every_type; insert into store.every_type (id, span, period) values (1, '[1,9]', '[2024-01-01Z,2024-02-01Z)'), (2, '[5,6)', null)",
+        )
+        expect(await ids(every.filter({ span: contains(5) }))).toEqual([1, 2])
+        expect(await ids(every.filter({ span: contains("[2,6]") }))).toEqual([1])
+        expect(await ids(every.filter({ span: contains("empty") }))).toEqual([1, 2])
+        expect(await ids(every.filter({ period: contains("[2024-01-05Z,2024-01-06Z)") }))).toEqual([1])
+        expect(await ids(every.filter({ period: contains("2024-01-05T00:00:00Z") }))).toEqual([1])
       })
     })
   },
