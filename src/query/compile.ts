@@ -4,18 +4,17 @@ import { SelectoError } from "../errors.ts"
 import { quoteIdentifier } from "../sql/identifier.ts"
 import { afterKeys, checkPageOrder, type OrderKey } from "./after.ts"
 import { aliasOf, type Block, bind, type Compilation, fromClause, need, newCompilation, rootBlock } from "./block.ts"
+import { groupItem, groupingSets, orderItems, orderKey, pathBeforeAlias, type Selected } from "./compile-clauses.ts"
 import { compileFilters } from "./compile-condition.ts"
 import { compileOperand, compilePath } from "./compile-expression.ts"
 import { badStep, compileSource, sourceItem } from "./compile-source.ts"
-import { orderSql } from "./compile-subquery.ts"
 import { windowSql } from "./compile-window.ts"
 import { type Decode, decoderOf, decoderOfTypeId } from "./decode.ts"
 import { encode } from "./encode.ts"
-import { orderOf } from "./expression.ts"
 import { checkFanOut, type Warning } from "./fan-out.ts"
 import { checkGrouping, type GroupingSetItem, type GroupingUse } from "./grouping.ts"
 import { columnAlias } from "./name.ts"
-import { type Compiled, type GroupingValue, isGrouping } from "./node.ts"
+import { isGrouping } from "./node.ts"
 import type { SourceNode } from "./source.ts"
 import type { QueryState, SelectItem } from "./state.ts"
 
@@ -133,15 +132,16 @@ export function compileSelect(compilation: Compilation, state: QueryState, place
   if (model.root.source !== null) sourceItem(block, model.root)
 
   const uses: GroupingUse[] = []
-  const selected = new Map<string, Compiled>()
+  const selected: Selected = { byName: new Map(), names: new Map() }
   const output: CompiledColumn[] = []
   const columns: string[] = []
   const grouped = state.groupBy.length > 0
   if (place.keysOf === undefined)
     for (const item of selection(state, place.recursion)) {
       const compiled = track(block, uses, item.name, () => compileOperand(block, item.source, "select()"))
-      if (selected.has(item.name)) continue
-      selected.set(item.name, compiled)
+      if (selected.byName.has(item.name)) continue
+      selected.byName.set(item.name, compiled)
+      selected.names.set(item.source, item.name)
       columns.push(`${compiled.sql} AS ${quoteIdentifier(columnAlias(item.name))}`)
       output.push({
         name: item.name,
@@ -356,77 +356,4 @@ function originCondition(block: Block, origin: NonNullable<QueryState["origin"]>
   const { sql } = compileSelect(block.compilation, origin.state, { outer: block, nested: true, keysOf: join })
   const keys = keyColumns(block, block.base)
   return `${keys.length === 1 ? keys[0] : `(${keys.join(", ")})`} IN (${sql})`
-}
-
-/** ROLLUP, CUBE or GROUPING SETS. */
-function groupingSets(
-  block: Block,
-  value: GroupingValue,
-  selected: ReadonlyMap<string, Compiled>,
-  uses: readonly GroupingUse[],
-  sets: GroupingSetItem[],
-): string {
-  const { kind, sets: items } = value.node
-  const lists = items.map((set) => {
-    const paths: FieldModel[] = []
-    const names = new Set<string>()
-    const list = set.map((item) => groupItem(block, item, selected, uses, paths, names)).join(", ")
-    sets.push({ paths, names })
-    return set.length === 1 && kind !== "GROUPING SETS" ? list : `(${list})`
-  })
-  return `${kind} (${lists.join(", ")})`
-}
-
-function groupItem(
-  block: Block,
-  item: unknown,
-  selected: ReadonlyMap<string, Compiled>,
-  uses: readonly GroupingUse[],
-  paths: FieldModel[],
-  names: Set<string>,
-): string {
-  block.onPath = (field, via) => {
-    if (typeof item === "string" && via === null) paths.push(field)
-  }
-  const isPath = typeof item === "string" && block.model.fields.has(item)
-  const alias = typeof item === "string" && !isPath ? selected.get(item) : undefined
-  if (alias !== undefined && uses.some((use) => use.item === item && use.aggregate))
-    throw new SelectoError(
-      "E_NOT_GROUPED",
-      `${JSON.stringify(item)} is an aggregate; rows cannot be grouped by it. Filter groups with having().`,
-      {
-        path: item as string,
-      },
-    )
-  if (typeof item === "string") names.add(item)
-  const sql = alias?.sql ?? compileOperand(block, item, "groupBy()").sql
-  block.onPath = null
-  // A repeated expression shares its placeholders with the select list, so that PostgreSQL sees the same expression.
-  return sql
-}
-
-function pathBeforeAlias(block: Block, name: string, selected: ReadonlyMap<string, Compiled>): Compiled {
-  if (block.model.fields.has(block.prefix + name)) return compilePath(block, name)
-  return selected.get(name) ?? compilePath(block, name)
-}
-
-function orderItems(state: QueryState, block: Block, place: Place): readonly unknown[] {
-  const required = state.domain.requirements.orderBy
-  // The order of rows that stand inside another statement is lost, unless it decides which of them there are.
-  const idle = place.nested && state.limit === null && state.offset === null && state.distinctOn.length === 0
-  const plain = state.groupBy.length === 0 && block.aggregates === 0 && !state.distinct && !idle
-  const asked = state.orderBy ?? (plain ? state.domain.defaults.orderBy : [])
-  if (place.recursion !== undefined || place.keysOf !== undefined) return []
-  return required.length === 0 ? asked : [...required, ...asked]
-}
-
-function orderKey(block: Block, item: unknown, selected: ReadonlyMap<string, Compiled>): OrderKey {
-  const { by, descending, nulls } = orderOf(item).node
-  const alias = typeof by === "string" ? selected.get(by) : undefined
-  if (alias?.type.type === "json")
-    throw new SelectoError("E_INVALID_OPERATOR", `${JSON.stringify(by)} is json, which has no order.`, { path: by as string })
-  const compiled = alias ?? compileOperand(block, by, "orderBy()")
-  const named = typeof by === "string" && alias !== undefined && !block.model.fields.has(by)
-  const written = named ? quoteIdentifier(columnAlias(by)) : compiled.sql
-  return { sql: compiled.sql, clause: orderSql(written, descending, nulls), type: compiled.type, descending, nulls }
 }

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest"
-import { sum } from "../../src/query/aggregate.ts"
-import { coalesce } from "../../src/query/calls.ts"
+import { count, sum } from "../../src/query/aggregate.ts"
+import { coalesce, dateTrunc } from "../../src/query/calls.ts"
 import { between, contains, eq, gt, isNull } from "../../src/query/condition.ts"
-import { caseOf, caseWhen, literal, ref } from "../../src/query/expression.ts"
+import { caseOf, caseWhen, desc, literal, ref } from "../../src/query/expression.ts"
 import { from, type QueryBuilder } from "../../src/query/query.ts"
 import { eachServer } from "../support/each-server.ts"
 import { rowsOf } from "./run.ts"
@@ -112,6 +112,33 @@ eachServer(
         expect(await ids(every.filter({ span: contains("empty") }))).toEqual([1, 2])
         expect(await ids(every.filter({ period: contains("[2024-01-05Z,2024-01-06Z)") }))).toEqual([1])
         expect(await ids(every.filter({ period: contains("2024-01-05T00:00:00Z") }))).toEqual([1])
+      })
+    })
+
+    describe("groups by an expression that is selected", () => {
+      test("the same value, one that writes the same SQL, and one with bound values", async () => {
+        const month = dateTrunc("month", "created_at")
+        const expected = [
+          [new Date(Date.UTC(2024, 0)), 2],
+          [new Date(Date.UTC(2024, 1)), 2],
+          [new Date(Date.UTC(2024, 2)), 1],
+        ]
+        const months = loose.select({ month, n: count() } as never).orderBy(month)
+        for (const by of [month, dateTrunc("month", "created_at"), "month"])
+          expect((await rows(months.groupBy(by))).map((row) => Object.values(row))).toEqual(expected)
+        const note = coalesce("note", "none")
+        const notes = await rows(
+          loose
+            .select({ status: note, n: count() } as never)
+            .groupBy(note)
+            .orderBy(desc(note as never)),
+        )
+        expect(notes.map((row) => row.status)).toEqual(["none", "first", "a\\b", "100% _sure_", ""])
+      })
+
+      test("an alias that is the name of another path does not pass for it", () => {
+        const named = loose.select({ status: "note", n: count() } as never).groupBy("status")
+        expect(() => named.toSql()).toThrow(expect.objectContaining({ code: "E_NOT_GROUPED", path: "note" }))
       })
     })
   },
