@@ -48,9 +48,11 @@ function belongsTo(join: JoinModel, ancestor: JoinModel): boolean {
  * grouped query, the primary key of a plain one, or values that are all different.
  */
 export function repeats(node: SourceNode, columns: readonly string[]): boolean {
+  if (node.source === "query" && node.state.limit === 1) return false
+  // Joined by nothing, every row meets every other.
+  if (columns.length === 0) return true
   if (node.source === "query") {
     const { state } = node
-    if (state.limit === 1) return false
     const { select, groupBy, domain } = state
     const sources = new Set<unknown>(
       columns.flatMap((name) => [name, select?.find((item) => item.name === name)?.source ?? name]),

@@ -143,6 +143,8 @@ test("a joined query may repeat rows, unless its keys say otherwise", () => {
   expect(total.joinQuery("o", perCustomer, { on: { customer_id: "customer_id" } }).toSql().text).toContain("sum(")
   const doubled = values({ id: "integer" }, [{ id: 1 }, { id: 1 }])
   refuses(() => total.joinQuery("v", doubled, { on: { id: "id" } }).toSql(), "E_FAN_OUT")
+  expect(total.joinQuery("g", generateSeries(1, 3), { on: { id: "value" } }).toSql().text).toContain("sum(")
+  refuses(() => total.joinQuery("g", generateSeries(1, 3), { lateral: true }).toSql(), "E_FAN_OUT")
 })
 
 test("WITH hides no table of its name", () => {
