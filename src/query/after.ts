@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto"
 import { type ColumnType, kindOf } from "../domain/column-type.ts"
+import type { JoinKind } from "../domain/model.ts"
 import { SelectoError } from "../errors.ts"
 import { quoteIdentifier } from "../sql/identifier.ts"
 import { type Block, bind, type Compilation } from "./block.ts"
@@ -14,6 +15,8 @@ export interface OrderKey {
   readonly type: ColumnType
   readonly descending: boolean
   readonly nulls: "first" | "last" | null
+  /** It is made of a window function, which no condition on rows can test. */
+  readonly windowed: boolean
 }
 
 /** A page needs an order that no two rows share: else rows that are equal in it would be lost or repeated between pages. */
@@ -23,6 +26,7 @@ export function checkPageOrder(
   order: readonly OrderKey[],
   aggregated: boolean,
   groupBy: readonly string[],
+  selected: readonly string[],
 ): void {
   const refuse = (message: string): never => {
     throw new SelectoError("E_INVALID_OPTION", `Pages need ${message}`, { path: "orderBy()" })
@@ -31,9 +35,13 @@ export function checkPageOrder(
   const keys = new Set(order.map((key) => key.sql))
   if (aggregated) {
     if (groupBy.some((sql) => !keys.has(sql))) refuse("a unique order: add every group to orderBy().")
-  } else if (!state.distinct) {
+  } else if (state.distinct) {
+    if (selected.some((sql) => !keys.has(sql))) refuse("a unique order: add every selected column to orderBy().")
+  } else {
     const { root } = block.model
     const many = [...block.needed].some((join) => join.many)
+    if (addsRows(block))
+      refuse("a row of the root in each row: a right or full join adds rows without one. Start from the other table.")
     if (many) refuse("one row for each row of the root: a join to many repeats it. Use nest() or exists().")
     const alias = block.aliases === null ? root.quotedAlias : block.aliases.get(root)
     const { primaryKey } = root.table
@@ -42,9 +50,28 @@ export function checkPageOrder(
         `a unique order: end orderBy() with the primary key (${primaryKey.map((column) => JSON.stringify(column)).join(", ")}).`,
       )
   }
+  if (order.some((key) => key.windowed))
+    refuse("keys that are known before windows are made: page fromQuery(query) by the alias.")
   for (const key of order)
     if (castName(key.type, quoteIdentifier) === null || kindOf(key.type) === "json")
       refuse("keys whose type the domain declares; cast() the expression in orderBy().")
+}
+
+function kindsOf(block: Block): readonly (readonly [declared: JoinKind, written: JoinKind])[] {
+  return [...block.needed].map((join) => [join.kind, block.kinds.get(join) ?? join.kind] as const)
+}
+
+/** A right or full join gives rows that the root has no part in. */
+function addsRows(block: Block): boolean {
+  return kindsOf(block).some(([, kind]) => kind === "right" || kind === "full")
+}
+
+/** The keys, with null where joins of other kinds than the domain declares may bring it. */
+export function loosened(block: Block, order: readonly OrderKey[]): readonly OrderKey[] {
+  const outer = kindsOf(block).some(
+    ([declared, kind]) => kind === "right" || kind === "full" || (declared === "inner" && kind === "left"),
+  )
+  return outer ? order.map((key) => ({ ...key, type: { ...key.type, nullable: true } })) : order
 }
 
 /** The condition that a row comes after the one whose keys are given, each in its own direction, nulls where they are sorted. */

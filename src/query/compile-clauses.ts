@@ -16,6 +16,8 @@ import type { QueryState } from "./state.ts"
 export interface Selected {
   readonly byName: Map<string, Compiled>
   readonly names: Map<unknown, string>
+  /** Names of those that are made of window functions. */
+  readonly windowed: Set<string>
 }
 
 /** ROLLUP, CUBE or GROUPING SETS. */
@@ -97,7 +99,9 @@ export function orderKey(block: Block, item: unknown, selected: Selected): Order
   const known = name === undefined ? undefined : selected.byName.get(name)
   if (known?.type.type === "json")
     throw new SelectoError("E_INVALID_OPERATOR", `${JSON.stringify(name)} is json, which has no order.`, { path: name })
+  const { windows } = block
   const { sql, type } = known ?? compileOperand(block, by, "orderBy()")
+  const windowed = known === undefined ? block.windows > windows : selected.windowed.has(name!)
   const written = known !== undefined && !block.model.fields.has(name!) ? quoteIdentifier(columnAlias(name!)) : sql
-  return { sql, clause: orderSql(written, descending, nulls), type, descending, nulls }
+  return { sql, clause: orderSql(written, descending, nulls), type, descending, nulls, windowed }
 }

@@ -2,7 +2,7 @@ import { type ColumnType, columnType } from "../domain/column-type.ts"
 import type { DomainModel, FieldModel, JoinModel } from "../domain/model.ts"
 import { SelectoError } from "../errors.ts"
 import { quoteIdentifier } from "../sql/identifier.ts"
-import { afterKeys, checkPageOrder, type OrderKey } from "./after.ts"
+import { afterKeys, checkPageOrder, loosened, type OrderKey } from "./after.ts"
 import { aliasOf, type Block, bind, type Compilation, fromClause, need, newCompilation, rootBlock } from "./block.ts"
 import { groupItem, groupingSets, orderItems, orderKey, pathBeforeAlias, type Selected } from "./compile-clauses.ts"
 import { compileFilters } from "./compile-condition.ts"
@@ -132,13 +132,15 @@ export function compileSelect(compilation: Compilation, state: QueryState, place
   if (model.root.source !== null) sourceItem(block, model.root)
 
   const uses: GroupingUse[] = []
-  const selected: Selected = { byName: new Map(), names: new Map() }
+  const selected: Selected = { byName: new Map(), names: new Map(), windowed: new Set() }
   const output: CompiledColumn[] = []
   const columns: string[] = []
   const grouped = state.groupBy.length > 0
   if (place.keysOf === undefined)
     for (const item of selection(state, place.recursion)) {
+      const { windows } = block
       const compiled = track(block, uses, item.name, () => compileOperand(block, item.source, "select()"))
+      if (block.windows > windows) selected.windowed.add(item.name)
       if (selected.byName.has(item.name)) continue
       selected.byName.set(item.name, compiled)
       selected.names.set(item.source, item.name)
@@ -185,9 +187,17 @@ export function compileSelect(compilation: Compilation, state: QueryState, place
   const order = track(block, uses, null, () => orderItems(state, block, place).map((item) => orderKey(block, item, selected)))
   const aggregated = grouped || block.aggregates > 0
   let kept = where
-  if (state.after !== null || state.keys) checkPageOrder(block, state, order, aggregated, groupBy)
+  if (state.after !== null || state.keys)
+    checkPageOrder(
+      block,
+      state,
+      order,
+      aggregated,
+      groupBy,
+      [...selected.byName.values()].map((one) => one.sql),
+    )
   if (state.after !== null) {
-    const after = afterKeys(compilation, order, state.after)
+    const after = afterKeys(compilation, loosened(block, order), state.after)
     if (aggregated) having = having === null || having === "TRUE" ? after : `${having} AND ${after}`
     else kept = kept === "TRUE" ? after : `${kept} AND ${after}`
   }

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest"
 import { connect } from "../../src/client/connect.ts"
 import type { Selecto } from "../../src/client/selecto.ts"
 import { count } from "../../src/query/aggregate.ts"
+import { lower } from "../../src/query/calls.ts"
 import { like } from "../../src/query/condition.ts"
 import { desc } from "../../src/query/expression.ts"
 import { csv } from "../../src/query/output.ts"
@@ -62,6 +63,40 @@ eachServer(
     test("pages of groups", async () => {
       const grouped = selecto.from(orders).select({ status: "status", n: count() }).groupBy("status").orderBy(desc("n"), "status")
       expect((await pages(grouped.limit(1))).flat()).toEqual(await grouped.execute())
+    })
+
+    test("pages of distinct rows, and of groups under a right join, hold each once", async () => {
+      const distinct = selecto.from(orders).select("status", "tenant_id").distinct().orderBy("tenant_id", desc("status"))
+      expect((await pages(distinct.limit(1))).flat()).toEqual(await distinct.execute())
+      const perOrder = selecto
+        .from(orders)
+        .select({ id: "id", n: count("customer.id") })
+        .join("customer", { type: "right" })
+        .groupBy("id")
+        .orderBy("id")
+      expect((await pages(perOrder.limit(1))).flat()).toEqual(await perOrder.execute())
+      const outer = selecto
+        .from(orders)
+        .select("id")
+        .join("customer.country", { type: "left" })
+        .orderBy("customer.country.name", "id")
+      expect((await pages(outer.limit(1))).flat()).toEqual(await outer.execute())
+    })
+
+    test("pages whose order some rows share, or no condition can test, are refused", async () => {
+      const rows = selecto.from(orders)
+      for (const query of [
+        rows.select("status", "tenant_id").distinct().orderBy("status"),
+        rows
+          .select({ total: "total" })
+          .distinct()
+          .orderBy(desc(lower("status"))),
+        rows.select("id", "customer.id").join("customer", { type: "right" }).orderBy("id"),
+        rows.select("id", "customer.id").join("customer", { type: "full" }).orderBy("id"),
+        rows.select({ id: "id", n: rowNumber().over({ orderBy: "id" }) }).orderBy("n", "id"),
+        rows.select("id").orderBy(desc(rowNumber().over({ orderBy: "id" })), "id"),
+      ])
+        await expect(query.limit(2).page()).rejects.toMatchObject({ code: "E_INVALID_OPTION", path: "orderBy()" })
     })
 
     test("a cursor belongs to its query", async () => {
