@@ -43,6 +43,7 @@ export const errorCodes = {
   E_TOO_MANY_PARAMETERS: "a statement binds more than 65,535 values",
   E_TRANSACTION_ABORTED: "a transaction was rolled back because a statement in it had failed",
   E_TRANSACTION_CONFLICT: "what a statement needs and the open transaction cannot be had together",
+  E_TRANSACTION_ENDED: "a transaction was used after it had been committed or rolled back",
   E_UNDEFINED_VALUE: "undefined stands where a value is compared",
   E_UNEXPECTED_NULL: "a column declared notNull() came as null",
   E_UNKNOWN_FIELD: "a path is not in the domain",

@@ -1,5 +1,6 @@
 import { MultipleResultsError, NoResultError, SelectoError } from "../errors.ts"
 import type { OutputColumn, Request } from "../execution/request.ts"
+import { refuseEnded } from "../execution/transaction.ts"
 import { addHint, type CheckOptions, type HintName, type HintOption, type HintSpec } from "../hints/index.ts"
 import { pageOf } from "../query/after.ts"
 import { QueryBuilder } from "../query/query.ts"
@@ -63,6 +64,7 @@ function requestOf(
   connection: Connection,
   options: RunOptions,
 ): Omit<Request, "statement" | "output" | "origin" | "options" | "warnings"> {
+  refuseEnded(connection.transaction)
   return {
     signal: options.signal,
     timeoutMs: options.timeoutMs ?? connection.timeoutMs,

@@ -1,4 +1,5 @@
 import { SelectoError } from "../errors.ts"
+import { refuseAborted } from "./deadline.ts"
 
 /** Runs one statement with values bound to its `$n`. */
 export type DumpExecutor = (text: string, values: readonly (string | null)[]) => Promise<unknown>
@@ -37,7 +38,7 @@ const maxValues = 65_535
  */
 export async function loadDump(dump: string, execute: DumpExecutor, options: DumpOptions = {}): Promise<void> {
   for (const part of dumpParts(dump)) {
-    options.signal?.throwIfAborted()
+    refuseAborted(options.signal)
     if (part.kind === "copy") await insert(part.table, part.columns, part.rows, execute)
     else if (options.ownership === true || !ownership.test(part.text)) await execute(part.text, [])
     options.onProgress?.(part.end / dump.length)

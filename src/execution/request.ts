@@ -63,6 +63,8 @@ export interface OpenTransaction {
   readonly session: Session
   readonly isolation: IsolationLevel
   readonly readOnly: boolean
+  /** True once it was committed or rolled back. */
+  readonly ended: boolean
 }
 
 export interface Warning {

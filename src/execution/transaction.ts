@@ -1,4 +1,5 @@
 import type { Database, QueryOptions, Session, Statement } from "../database/database.ts"
+import { refuseAborted } from "../database/deadline.ts"
 import { SelectoError } from "../errors.ts"
 import { quoteIdentifier, quoteLiteral } from "../sql/identifier.ts"
 import type { IsolationLevel, OpenTransaction, Request } from "./request.ts"
@@ -57,11 +58,12 @@ export async function withTransaction<T>(
   const readOnly = options.readOnly === true
   const query: QueryOptions = { signal: options.signal }
   const session = await database.acquire(query)
+  const transaction = { session, isolation, readOnly, ended: false }
   let healthy = true
   try {
     await session.query(beginStatement(isolation, readOnly), query)
-    const result = await work({ session, isolation, readOnly })
-    options.signal?.throwIfAborted()
+    const result = await work(transaction)
+    refuseAborted(options.signal)
     const { command } = await session.query(commitStatement)
     // COMMIT of a failed transaction is answered by ROLLBACK: what was caught inside must not pass for success.
     if (command === "ROLLBACK")
@@ -74,8 +76,18 @@ export async function withTransaction<T>(
     healthy = await rollback(session)
     throw error
   } finally {
+    transaction.ended = true
     session.release(!healthy)
   }
+}
+
+/** Throws E_TRANSACTION_ENDED for a transaction that nothing can run in any more. */
+export function refuseEnded(transaction: OpenTransaction | null): void {
+  if (transaction?.ended === true)
+    throw new SelectoError(
+      "E_TRANSACTION_ENDED",
+      "This transaction has ended. Await what runs in it inside its function, and use the Selecto that opened it afterwards.",
+    )
 }
 
 /** Refuses what an open transaction cannot give any more. */

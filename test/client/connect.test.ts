@@ -241,6 +241,31 @@ eachServer(
       expect(await codeOf(selecto.transaction((tx) => insert(tx, 103), { readOnly: true }))).toBe("E_DATABASE")
     })
 
+    test("a transaction that has ended takes no more statements", async () => {
+      let kept: Selecto | undefined
+      await selecto.transaction(async (tx) => {
+        kept = tx
+      })
+      const late = kept!.from(orders).select("id")
+      expect(await codeOf(late.execute())).toBe("E_TRANSACTION_ENDED")
+      expect(() => late.stream()).toThrow(expect.objectContaining({ code: "E_TRANSACTION_ENDED" }))
+      expect(await codeOf((async () => late.explain())())).toBe("E_TRANSACTION_ENDED")
+    })
+
+    test("a signal that is aborted between two statements of a transaction rolls back: E_ABORTED", async () => {
+      const abort = new AbortController()
+      const reason = new Error("enough")
+      const work = selecto.transaction(
+        async (tx) => {
+          await tx.statement("insert into customers values (200, 'X')").execute()
+          abort.abort(reason)
+        },
+        { signal: abort.signal },
+      )
+      await expect(work).rejects.toMatchObject({ code: "E_ABORTED", cause: reason })
+      expect(await selecto.statement("select 1 from customers where id = 200").execute()).toEqual([])
+    })
+
     test("hints travel with the statement, leave nothing behind, and say whether they worked", async () => {
       const q = selecto
         .from(orders)
