@@ -10,7 +10,7 @@ import { orderOf } from "./expression.ts"
 import type { GroupingSetItem, GroupingUse } from "./grouping.ts"
 import { columnAlias } from "./name.ts"
 import { type Compiled, type GroupingValue, isExpression } from "./node.ts"
-import type { QueryState } from "./state.ts"
+import type { QueryState, SelectItem } from "./state.ts"
 
 /** What a query selects, compiled, by its name, and the name by the path or expression it was written as. */
 export interface Selected {
@@ -18,6 +18,22 @@ export interface Selected {
   readonly names: Map<unknown, string>
   /** Names of those that are made of window functions. */
   readonly windowed: Set<string>
+}
+
+/** A selected column whose values have equality. JSON that the query makes itself becomes jsonb, which has; stored json may not. */
+export function comparable({ name, source }: SelectItem, compiled: Compiled): Compiled {
+  if (compiled.type.type !== "json") return compiled
+  const own = isExpression(source) && (source.node.expression === "nest" || source.node.expression === "aggregate")
+  if (!own) throw noEquality(name)
+  return { ...compiled, sql: `${compiled.sql}::jsonb`, type: { ...compiled.type, type: "jsonb" } }
+}
+
+function noEquality(name: string): SelectoError {
+  return new SelectoError(
+    "E_INVALID_OPERATOR",
+    `${JSON.stringify(name)} is json, which has no equality: rows of it cannot be told apart. Select cast(${JSON.stringify(name)}, "jsonb").`,
+    { path: name },
+  )
 }
 
 /** ROLLUP, CUBE or GROUPING SETS. */
@@ -61,6 +77,7 @@ export function groupItem(
         `${JSON.stringify(alias)} is an aggregate; rows cannot be grouped by it. Filter groups with having().`,
         { path: alias },
       )
+    if (known.type.type === "json") throw noEquality(alias)
     names.add(alias)
     return known.sql
   }
@@ -69,8 +86,9 @@ export function groupItem(
   block.onPath = (used, via) => {
     if (typeof item === "string" && via === null) paths.push(used)
   }
-  const { sql } = compileOperand(block, item, "groupBy()")
+  const { sql, type } = compileOperand(block, item, "groupBy()")
   block.onPath = null
+  if (type.type === "json") throw noEquality(typeof item === "string" ? item : "groupBy()")
   if (isExpression(item)) for (const [name, one] of selected.byName) if (one.sql === sql) names.add(name)
   return sql
 }

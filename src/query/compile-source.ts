@@ -17,15 +17,18 @@ export interface CompiledSource {
   readonly columns: readonly SourceColumn[]
 }
 
-/** Compiles rows that stand inside a statement; `outer` is the block whose columns outer() names. */
-export function compileSource(compilation: Compilation, node: SourceNode, outer: Block | null): CompiledSource {
+/**
+ * Compiles rows that stand inside a statement; `outer` is the block whose columns outer() names. Where the rows are compared with
+ * others, their columns must have equality.
+ */
+export function compileSource(compilation: Compilation, node: SourceNode, outer: Block | null, compared = false): CompiledSource {
   switch (node.source) {
     case "query": {
-      const { sql, output } = compileSelect(compilation, node.state, { outer, nested: true })
+      const { sql, output } = compileSelect(compilation, node.state, { outer, nested: true, compared })
       return { sql, columns: output }
     }
     case "set":
-      return compileSet(compilation, node, outer)
+      return compileSet(compilation, node, outer, compared)
     case "values":
       return compileValues(compilation, node)
     case "series": {
@@ -52,16 +55,20 @@ export function compileSource(compilation: Compilation, node: SourceNode, outer:
   }
 }
 
-const described = new WeakMap<object, readonly SourceColumn[]>()
+const described = {
+  plain: new WeakMap<object, readonly SourceColumn[]>(),
+  compared: new WeakMap<object, readonly SourceColumn[]>(),
+}
 
 /** The output of a source, found by compiling it for its types alone. */
-export function columnsOf(node: SourceNode): readonly SourceColumn[] {
+export function columnsOf(node: SourceNode, compared = false): readonly SourceColumn[] {
   const key = node.source === "query" ? node.state : node
-  let columns = described.get(key)
+  const known = compared ? described.compared : described.plain
+  let columns = known.get(key)
   if (columns === undefined) {
     const model = node.source === "query" ? node.state.domain : emptyModel
-    columns = compileSource(newCompilation(model, true), node, null).columns
-    described.set(key, columns)
+    columns = compileSource(newCompilation(model, true), node, null, compared).columns
+    known.set(key, columns)
   }
   return columns
 }
@@ -153,13 +160,13 @@ function recursiveCte(compilation: Compilation, node: RecursiveNode): string {
   const known = compilation.cteNames.get(node)
   if (known !== undefined) return known
   const name = quoteIdentifier(freshAlias(compilation, "recursive"))
-  const first = compileSource(compilation, node.first, null)
+  const first = compileSource(compilation, node.first, null, !node.all)
   compilation.cteNames.set(node, name)
   compilation.cteNames.set(node.self, name)
   if (node.step.source !== "query") throw badStep()
   const order = first.columns.map((column) => column.name)
   const recursion = { self: node.self, depth, maxDepth: node.maxDepth, order }
-  const step = compileSelect(compilation, node.step.state, { outer: null, nested: true, recursion })
+  const step = compileSelect(compilation, node.step.state, { outer: null, nested: true, recursion, compared: !node.all })
   const quoted = first.columns.map((column) => quoteIdentifier(columnAlias(column.name)))
   const head = `SELECT ${quoted.map((column) => `first_rows.${column}`).join(", ")}, 0 FROM (${first.sql}) AS first_rows`
   const body = `${head} UNION${node.all ? " ALL" : ""} ${step.sql}`
@@ -185,9 +192,10 @@ function selfName(compilation: Compilation, self: object): string {
   })
 }
 
-function compileSet(compilation: Compilation, node: SetNode, outer: Block | null): CompiledSource {
-  const left = compileSource(compilation, node.left, outer)
-  const right = compileSource(compilation, node.right, outer)
+function compileSet(compilation: Compilation, node: SetNode, outer: Block | null, around: boolean): CompiledSource {
+  const compared = around || !(node.operator === "UNION" && node.all)
+  const left = compileSource(compilation, node.left, outer, compared)
+  const right = compileSource(compilation, node.right, outer, compared)
   const names = left.columns.map((column) => column.name)
   const columns = left.columns.map(({ name, type }) => {
     const other = right.columns.find((column) => column.name === name)?.type

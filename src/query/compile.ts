@@ -4,7 +4,7 @@ import { SelectoError } from "../errors.ts"
 import { quoteIdentifier } from "../sql/identifier.ts"
 import { afterKeys, checkPageOrder, loosened, type OrderKey } from "./after.ts"
 import { aliasOf, type Block, bind, type Compilation, fromClause, need, newCompilation, rootBlock } from "./block.ts"
-import { groupItem, groupingSets, orderItems, orderKey, pathBeforeAlias, type Selected } from "./compile-clauses.ts"
+import { comparable, groupItem, groupingSets, orderItems, orderKey, pathBeforeAlias, type Selected } from "./compile-clauses.ts"
 import { compileFilters } from "./compile-condition.ts"
 import { compileOperand, compilePath } from "./compile-expression.ts"
 import { badStep, compileSource, sourceItem } from "./compile-source.ts"
@@ -99,6 +99,8 @@ export interface Place {
   readonly recursion?: Recursion | undefined
   /** Columns of a join of this query that are selected instead of its own. */
   readonly keysOf?: JoinModel | undefined
+  /** Its rows are compared with those of another query. */
+  readonly compared?: boolean | undefined
 }
 
 interface Recursion {
@@ -139,7 +141,8 @@ export function compileSelect(compilation: Compilation, state: QueryState, place
   if (place.keysOf === undefined)
     for (const item of selection(state, place.recursion)) {
       const { windows } = block
-      const compiled = track(block, uses, item.name, () => compileOperand(block, item.source, "select()"))
+      const written = track(block, uses, item.name, () => compileOperand(block, item.source, "select()"))
+      const compiled = state.distinct || place.compared === true ? comparable(item, written) : written
       if (block.windows > windows) selected.windowed.add(item.name)
       if (selected.byName.has(item.name)) continue
       selected.byName.set(item.name, compiled)

@@ -79,7 +79,7 @@ export const recursive: Recursive = ((first: unknown, step: unknown, options: un
       path: "step",
     })
   const source = sourceOf(first, "recursive()")
-  const self = { columns: columnsOf(source) }
+  const self = { columns: columnsOf(source, all !== true) }
   const previous = new QueryBuilder(stateOver({ source: "self", of: self }, "found"))
   const next = sourceOf((step as (previous: unknown) => unknown)(previous), "The step of recursive()")
   const node: RecursiveNode = { source: "recursive", first: source, step: next, self, maxDepth, all: all === true }

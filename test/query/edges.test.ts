@@ -2,8 +2,11 @@ import { describe, expect, test } from "vitest"
 import { count, sum } from "../../src/query/aggregate.ts"
 import { coalesce, dateTrunc } from "../../src/query/calls.ts"
 import { between, contains, eq, gt, isNull } from "../../src/query/condition.ts"
-import { caseOf, caseWhen, desc, literal, ref } from "../../src/query/expression.ts"
+import { caseOf, caseWhen, cast, desc, literal, nest, ref } from "../../src/query/expression.ts"
 import { from, type QueryBuilder } from "../../src/query/query.ts"
+import { some } from "../../src/query/relation.ts"
+import { fromQuery, recursive } from "../../src/query/rows.ts"
+import { except, intersect, union } from "../../src/query/set.ts"
 import { eachServer } from "../support/each-server.ts"
 import { rowsOf } from "./run.ts"
 import { everyType, orders, shop } from "./shop.ts"
@@ -139,6 +142,47 @@ eachServer(
       test("an alias that is the name of another path does not pass for it", () => {
         const named = loose.select({ status: "note", n: count() } as never).groupBy("status")
         expect(() => named.toSql()).toThrow(expect.objectContaining({ code: "E_NOT_GROUPED", path: "note" }))
+      })
+    })
+
+    describe("nested rows are compared", () => {
+      const nested = from(orders).select({
+        status: "status",
+        lines: nest(
+          "items",
+          { quantity: "quantity", product: nest("product", { name: "name", price: "price" }) },
+          { orderBy: "product_id" },
+        ),
+      })
+      const lines = (quantity: number) => nested.filter(some("items", { quantity }))
+      test("by distinct(), and by set operations", async () => {
+        const pen = { name: "Pen", price: "1.50" }
+        const two = { status: "paid", lines: [{ quantity: 5, product: pen }] }
+        expect(await rows(lines(5).distinct())).toEqual([two])
+        expect(await rows(union(lines(5), lines(5)))).toEqual([two])
+        expect(await rows(union(lines(5), lines(5), { all: true }))).toEqual([two, two])
+        expect(await rows(intersect(nested, lines(5)))).toEqual([two])
+        expect(await rows(union(union(lines(5), lines(5), { all: true }), lines(5)))).toEqual([two])
+        expect((await rows(except(nested, lines(5)))).length).toBe(4)
+        const both = fromQuery(union(lines(5), lines(5)))
+        expect(await rows(both.filter({ status: "paid" }))).toEqual([two])
+        // @ts-expect-error: a column of both sides keeps its type
+        expect(() => both.filter({ status: 1 }).toSql()).toThrow(expect.objectContaining({ code: "E_INVALID_VALUE" }))
+        const roots = nested.select("id").filter({ id: 2 })
+        const found = recursive(roots, (previous) => previous.select("status", "lines", "id"), { maxDepth: 3 })
+        expect(await rows(fromQuery(found))).toEqual([{ ...two, id: 2 }])
+      })
+
+      test("json that is stored is refused by its name", async () => {
+        const docs = from(everyType).select("id", "a_json")
+        for (const made of [
+          () => docs.distinct().toSql(),
+          () => union(docs, docs).toSql(),
+          () => docs.groupBy("id", "a_json").toSql(),
+        ])
+          expect(made).toThrow(expect.objectContaining({ code: "E_INVALID_OPERATOR", path: "a_json" }))
+        const documents = from(everyType).select({ id: "id", doc: cast("a_json", "jsonb") })
+        expect(await rows(union(documents, documents))).toEqual(await rows(documents.distinct()))
       })
     })
   },

@@ -1,5 +1,5 @@
 import type { Expr, Order } from "../../domain/expression.ts"
-import type { AnyScope, Value } from "../../domain/scope.ts"
+import type { AnyScope, Field, Value } from "../../domain/scope.ts"
 import type { Composed } from "./composed.ts"
 import type { Runnable } from "./runnable.ts"
 
@@ -27,6 +27,19 @@ export type SameColumns<A, B> = [keyof A, keyof B] extends [keyof B, keyof A]
 /** The row of a set operation. */
 export type Merged<A, B> = { [K in keyof A]: A[K] | (K extends keyof B ? B[K] : never) }
 
+/** The columns of a set operation as fields: what both sides declare alike stays a column, the rest is a value. */
+export type MergedFields<Row, A, B> = {
+  readonly [K in keyof Row]: K extends keyof A & keyof B ? MergedField<A[K], B[K], Row[K]> : Value<Row[K]>
+}
+type MergedField<X, Y, R> =
+  X extends Field<infer T, infer N>
+    ? Y extends Field<infer U, infer M>
+      ? [T, U] extends [U, T]
+        ? Field<T, N | M>
+        : Value<R>
+      : Value<R>
+    : Value<R>
+
 /** The output columns of a set operation, as a scope. */
 export interface SetColumns<Row> extends AnyScope {
   readonly "~fields": { readonly [K in keyof Row]: Value<Row[K]> }
@@ -39,17 +52,21 @@ export interface SetOptions {
   readonly all?: boolean | undefined
 }
 /** `union(a, b)`: rows of either. */
-export type Union = <A, B>(
-  first: Composed<A>,
+export type Union = <A, B, FA, FB>(
+  first: Composed<A, FA>,
+  second: Composed<B, FB> & SameColumns<A, B>,
+  options?: SetOptions,
+) => SetQuery<Merged<A, B>, MergedFields<Merged<A, B>, FA, FB>>
+/** `intersect(a, b)`, `except(a, b)`: rows of the first that are, or are not, rows of the second. */
+export type Difference = <A, B, FA>(
+  first: Composed<A, FA>,
   second: Composed<B> & SameColumns<A, B>,
   options?: SetOptions,
-) => SetQuery<Merged<A, B>>
-/** `intersect(a, b)`, `except(a, b)`: rows of the first that are, or are not, rows of the second. */
-export type Difference = <A, B>(first: Composed<A>, second: Composed<B> & SameColumns<A, B>, options?: SetOptions) => SetQuery<A>
+) => SetQuery<A, MergedFields<A, FA, FA>>
 
 /** The rows of two queries, as one: can be ordered by its columns, cut, combined again and run. */
-export interface SetQuery<out Row> extends Runnable<Row>, Composed<Row, { readonly [K in keyof Row]: Value<Row[K]> }> {
-  orderBy(...by: readonly ((keyof Row & string) | Expr<unknown, SetColumns<Row>> | Order<SetColumns<Row>>)[]): SetQuery<Row>
-  limit(count: number): SetQuery<Row>
-  offset(count: number): SetQuery<Row>
+export interface SetQuery<out Row, out F = { readonly [K in keyof Row]: Value<Row[K]> }> extends Runnable<Row>, Composed<Row, F> {
+  orderBy(...by: readonly ((keyof Row & string) | Expr<unknown, SetColumns<Row>> | Order<SetColumns<Row>>)[]): SetQuery<Row, F>
+  limit(count: number): SetQuery<Row, F>
+  offset(count: number): SetQuery<Row, F>
 }
