@@ -51,12 +51,16 @@ function strict(type: ColumnType | ((first: ColumnType) => ColumnType)): Functio
   })
 }
 
-/** PostgreSQL's common type for the types a domain knows: the widest number, else the first that is known. */
-const numberOrder = ["smallint", "integer", "bigint", "count", "decimal", "float"]
+/** Types that PostgreSQL makes one of, each wider than those before it. A count is a bigint whose digits a number can hold. */
+const families = [
+  ["smallint", "integer", "count", "bigint", "decimal", "float"],
+  ["date", "timestamp", "timestamptz"],
+]
+/** PostgreSQL's common type for the types a domain knows: the widest number or moment, else the first that is known. */
 export function commonType(types: readonly ColumnType[]): ColumnType {
   let common = types.find((type) => type.type !== "unknown") ?? types[0] ?? text
-  for (const type of types)
-    if (numberOrder.includes(common.type) && numberOrder.indexOf(type.type) > numberOrder.indexOf(common.type)) common = type
+  const family = families.find((one) => one.includes(common.type))
+  if (family !== undefined) for (const type of types) if (family.indexOf(type.type) > family.indexOf(common.type)) common = type
   return common
 }
 

@@ -182,7 +182,8 @@ function compileIn(block: Block, left: Compiled, path: string, source: SourceNod
   const name = quoteIdentifier(columnAlias(column.name))
   const alias = quoteIdentifier(freshAlias(block.compilation, "listed"))
   if (!negated && !asText) return `${left.sql} IN (${sql})`
-  const present = negated && column.type.nullable ? ` WHERE ${alias}.${name} IS NOT NULL` : ""
+  // Whatever the domain declares: a null that it does not know of would hide every row.
+  const present = negated ? ` WHERE ${alias}.${name} IS NOT NULL` : ""
   const values = present === "" && !asText ? sql : `SELECT ${alias}.${name}${cast} FROM (${sql}) AS ${alias}${present}`
   return `${left.sql}${cast} ${negated ? "<> ALL" : "= ANY"} (${values})`
 }

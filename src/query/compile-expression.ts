@@ -178,7 +178,9 @@ function compileAggregate(block: Block, node: ExpressionNode & { expression: "ag
   if (over === undefined) block.aggregates++
   const of = node.of === undefined || node.of === "*" ? null : compileOperand(block, node.of, `${name}()`)
   if (of === null && name !== "count") throw new SelectoError("E_UNSUPPORTED_INPUT", `${name}() needs a path or an expression.`)
-  let inside = of === null ? "*" : name === "json_agg" ? jsonValue(of) : of.sql
+  // string_agg takes text alone, and nothing casts an enum or a uuid to it.
+  const text = name === "string_agg" && of !== null && of.type.type !== "string" && of.type.type !== "unknown" ? "::text" : ""
+  let inside = of === null ? "*" : name === "json_agg" ? jsonValue(of) : `${of.sql}${text}`
   for (const value of node.args) inside += `, ${bind(block.compilation, encode(value, columnType("string"), `${name}()`))}::text`
   if (node.orderBy.length > 0)
     inside += ` ORDER BY ${node.orderBy

@@ -4,6 +4,7 @@ import type { DomainModel, JoinModel } from "../domain/model.ts"
 import { SelectoError } from "../errors.ts"
 import { quoteIdentifier } from "../sql/identifier.ts"
 import { aliasOf, type Block, bind, type Compilation, enclosing, freshAlias, newCompilation } from "./block.ts"
+import { commonType } from "./calls.ts"
 import { compileSelect } from "./compile.ts"
 import { compilePath } from "./compile-expression.ts"
 import { orderSql } from "./compile-subquery.ts"
@@ -206,8 +207,7 @@ function compileSet(compilation: Compilation, node: SetNode, outer: Block | null
         `${JSON.stringify(name)} is of type ${type.type} in one query and ${other.type} in the other; cast() one of them.`,
         { path: name },
       )
-    const wider = type.type === "unknown" ? other : type
-    return { name, type: { ...wider, nullable: type.nullable || other.nullable } }
+    return { name, type: { ...commonType([type, other]), nullable: type.nullable || other.nullable } }
   })
   if (right.columns.length !== left.columns.length) throw unlike(node, left, right)
   const sameOrder = right.columns.every((column, index) => column.name === names[index])
@@ -248,12 +248,33 @@ function alike(a: ColumnType, b: ColumnType): boolean {
   return moments.includes(a.type) && moments.includes(b.type)
 }
 
+function missingValue(name: string, isNull: boolean): SelectoError {
+  return isNull
+    ? new SelectoError(
+        "E_NULL_VALUE",
+        `values() got null for ${JSON.stringify(name)}, which is declared without; end its type with "?".`,
+        {
+          path: name,
+        },
+      )
+    : new SelectoError(
+        "E_UNDEFINED_VALUE",
+        `values() got a row without ${JSON.stringify(name)}; write null where there is nothing.`,
+        {
+          path: name,
+        },
+      )
+}
+
 function compileValues(compilation: Compilation, node: ValuesNode): CompiledSource {
   const { columns, rows } = node
   const names = columns.map((column) => quoteIdentifier(columnAlias(column.name)))
   const casts = columns.map((column) => castName(column.type, quoteIdentifier) ?? "text")
-  const value = (row: Readonly<Record<string, unknown>>, { name, type }: SourceColumn): unknown =>
-    row[name] === null && type.nullable ? null : encode(row[name], type, name)
+  const value = (row: Readonly<Record<string, unknown>>, { name, type }: SourceColumn): unknown => {
+    if (row[name] === null && type.nullable) return null
+    if (row[name] == null) throw missingValue(name, row[name] === null)
+    return encode(row[name], type, name)
+  }
   const alias = `listed(${names.join(", ")})`
   if (columns.some((column) => column.type.type === "array")) {
     // unnest would take arrays of arrays apart to their last element.

@@ -49,7 +49,10 @@ export function decodeTimestamp(text: string): Date {
   if (text === "-infinity") return new Date(-8.64e15)
   const match = isoTimestamp.exec(text)
   if (match === null)
-    throw new SelectoError("E_DECODE", "A timestamp did not come in ISO style. Leave the session's DateStyle at ISO.")
+    throw new SelectoError(
+      "E_DECODE",
+      "A timestamp did not come in ISO style. Set it for the role, ALTER ROLE … SET datestyle = 'ISO', or for the connection.",
+    )
   const [, year, month, day, hour, minute, second, fraction, sign, zoneHours, zoneMinutes, zoneSeconds, bc] = match
   const fullYear = bc === undefined ? Number(year) : 1 - Number(year)
   const milliseconds = fraction === undefined ? 0 : Number(fraction.padEnd(3, "0").slice(0, 3))
@@ -65,7 +68,10 @@ export function decodeTimestamp(text: string): Date {
 
 function decodeBytes(text: string): Uint8Array {
   if (!text.startsWith("\\x"))
-    throw new SelectoError("E_DECODE", "A bytea value did not come in hex. Leave the session's bytea_output at hex.")
+    throw new SelectoError(
+      "E_DECODE",
+      "A bytea value did not come in hex. Set it for the role, ALTER ROLE … SET bytea_output = 'hex', or for the connection.",
+    )
   return new Uint8Array(Buffer.from(text.slice(2), "hex"))
 }
 

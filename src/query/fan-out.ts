@@ -1,6 +1,7 @@
 import type { JoinModel } from "../domain/model.ts"
 import { SelectoError } from "../errors.ts"
 import type { Block } from "./block.ts"
+import { isExpression } from "./node.ts"
 import type { SourceNode } from "./source.ts"
 import type { QueryState } from "./state.ts"
 
@@ -39,6 +40,13 @@ export function checkFanOut(block: Block, state: QueryState, aggregated: boolean
   ]
 }
 
+/** At most one row: by its limit, or by aggregates without groups. */
+function hasOneRow({ limit, groupBy, select }: QueryState): boolean {
+  const aggregate = (source: unknown): boolean =>
+    isExpression(source) && source.node.expression === "aggregate" && source.node.over === undefined
+  return limit === 1 || (groupBy.length === 0 && select?.some((item) => aggregate(item.source)) === true)
+}
+
 function belongsTo(join: JoinModel, ancestor: JoinModel): boolean {
   return join.chain.includes(ancestor)
 }
@@ -48,7 +56,7 @@ function belongsTo(join: JoinModel, ancestor: JoinModel): boolean {
  * grouped query, the primary key of a plain one, or values that are all different.
  */
 export function repeats(node: SourceNode, columns: readonly string[]): boolean {
-  if (node.source === "query" && node.state.limit === 1) return false
+  if (node.source === "query" && hasOneRow(node.state)) return false
   // Joined by nothing, every row meets every other.
   if (columns.length === 0) return true
   if (node.source === "query") {

@@ -1,12 +1,14 @@
 import { describe, expect, test } from "vitest"
-import { count, sum } from "../../src/query/aggregate.ts"
+import { defineDomain } from "../../src/domain/define.ts"
+import { count, max, stringAgg, sum } from "../../src/query/aggregate.ts"
 import { coalesce, dateTrunc } from "../../src/query/calls.ts"
-import { between, contains, eq, gt, isNull } from "../../src/query/condition.ts"
+import { between, contains, eq, gt, isNull, lt, noneOf } from "../../src/query/condition.ts"
 import { caseOf, caseWhen, cast, desc, literal, nest, ref } from "../../src/query/expression.ts"
 import { from, type QueryBuilder } from "../../src/query/query.ts"
 import { some } from "../../src/query/relation.ts"
-import { fromQuery, recursive } from "../../src/query/rows.ts"
+import { fromQuery, values as listed, recursive } from "../../src/query/rows.ts"
 import { except, intersect, union } from "../../src/query/set.ts"
+import { outer } from "../../src/query/subquery.ts"
 import { eachServer } from "../support/each-server.ts"
 import { rowsOf } from "./run.ts"
 import { everyType, orders, shop } from "./shop.ts"
@@ -184,6 +186,76 @@ eachServer(
         const documents = from(everyType).select({ id: "id", doc: cast("a_json", "jsonb") })
         expect(await rows(union(documents, documents))).toEqual(await rows(documents.distinct()))
       })
+    })
+
+    describe("sides of unlike types have the type that PostgreSQL gives both", () => {
+      test("in set operations", async () => {
+        const exact = from(orders)
+          .select({ x: cast("id", "bigint") })
+          .filter({ id: 1 })
+        const numbers = from(orders).select({ x: "id" }).filter({ id: 2 })
+        expect(await rows(union(numbers, exact as never).orderBy("x"))).toEqual([{ x: "1" }, { x: "2" }])
+        expect(await rows(union(exact, numbers as never).orderBy("x"))).toEqual([{ x: "1" }, { x: "2" }])
+        const day = from(orders)
+          .select({ x: cast("created_at", "date") })
+          .filter({ id: 3 })
+        const moment = from(orders).select({ x: "created_at" }).filter({ id: 1 })
+        const both = [{ x: new Date("2024-01-01T10:00:00Z") }, { x: new Date("2024-02-01T00:00:00Z") }]
+        expect(await rows(union(moment, day as never).orderBy("x"))).toEqual(both)
+        expect(await rows(union(day, moment as never).orderBy("x"))).toEqual(both)
+      })
+
+      test("in coalesce() and CASE", async () => {
+        const one = query.filter({ id: 3 })
+        expect(await values(one.select({ x: coalesce("parent_id", ref("total")) }))).toEqual(["2"])
+        expect(await values(one.select({ x: coalesce(cast("created_at", "date"), ref("created_at")) }))).toEqual([
+          new Date("2024-02-01T00:00:00Z"),
+        ])
+      })
+    })
+
+    test("a query that gives one row by its aggregates does not multiply the rows it is joined to", async () => {
+      const before = from(orders)
+        .select({ m: max("total"), n: count() })
+        .filter(lt("id", outer("id")))
+      const joined = query.joinQuery("earlier", before, { lateral: true })
+      expect(await values(joined.select({ s: sum("total"), n: sum("earlier.n") }))).toEqual(["73.50", "10"])
+    })
+
+    test("rows of values() hold every column, and null only where it is declared", () => {
+      const columns = { code: "string", label: "string?" } as const
+      for (const [row, code] of [
+        [{ code: "a" }, "E_UNDEFINED_VALUE"],
+        [{ code: null, label: "x" }, "E_NULL_VALUE"],
+      ] as const)
+        expect(() => fromQuery(listed(columns, [row as never])).toSql()).toThrow(
+          expect.objectContaining({ code, message: expect.stringMatching(/values\(\)/) }),
+        )
+    })
+
+    test("values that are not among those of a query, although one of these is null where none was declared", async () => {
+      const declared = defineDomain({
+        name: "Wrong",
+        source: { table: "orders", schema: "store", primaryKey: "id", columns: { id: "integer", customer_id: "integer" } },
+      })
+      expect(
+        await values(
+          query
+            .select("id")
+            .filter(noneOf("id", from(declared).select("customer_id")))
+            .orderBy("id"),
+        ),
+      ).toEqual([3, 4, 5])
+    })
+
+    test("texts of an enum and of uuids, joined", async () => {
+      await target.sql.exec(
+        "delete from store.every_type; insert into store.every_type (id, a_mood, a_uuid) values (1, 'ok', '00000000-0000-4000-8000-00000000000a'), (2, 'sad', null)",
+      )
+      const joined = (path: string) =>
+        (from(everyType) as unknown as QueryBuilder).select({ m: stringAgg(path as never, "; ").orderBy("id" as never) })
+      expect(await values(joined("a_mood"))).toEqual(["ok; sad"])
+      expect(await values(joined("a_uuid"))).toEqual(["00000000-0000-4000-8000-00000000000a"])
     })
   },
   { template: shop },
