@@ -16,17 +16,23 @@ export async function interleave(
 ): Promise<BenchResult> {
   const names = Object.keys(shapes)
   let n = 0
+  const cpu = new Map<string, number>(names.map((shape) => [shape, 0]))
   const time = async (shape: string): Promise<number> => {
     const run = shapes[shape]!
     let left = calls
     const lane = async (): Promise<void> => {
       while (left-- > 0) await run(n++)
     }
+    const before = process.cpuUsage()
     const start = process.hrtime.bigint()
     await Promise.all(Array.from({ length: concurrency }, lane))
-    return Number(process.hrtime.bigint() - start) / 1000 / calls
+    const elapsed = Number(process.hrtime.bigint() - start) / 1000 / calls
+    const { user, system } = process.cpuUsage(before)
+    cpu.set(shape, cpu.get(shape)! + (user + system) / calls)
+    return elapsed
   }
-  for (let warm = 0; warm < 4; warm++) for (const shape of names) await time(shape)
+  for (let warm = 0; warm < Math.max(4, 2000 / calls); warm++) for (const shape of names) await time(shape)
+  for (const shape of names) cpu.set(shape, 0)
   const times = new Map<string, number[]>(names.map((shape) => [shape, []]))
   for (let round = 0; round < rounds; round++)
     for (let i = 0; i < names.length; i++) {
@@ -38,6 +44,7 @@ export async function interleave(
     name: shape,
     microseconds: median(times.get(shape)!),
     ratio: median(times.get(shape)!.map((value, round) => value / base[round]!)),
+    note: `${(cpu.get(shape)! / rounds).toFixed(1)} of this process's time`,
   }))
   return { name, title, reference, rounds, rows }
 }

@@ -1,3 +1,4 @@
+import type { Statement } from "../database/database.ts"
 import { MultipleResultsError, NoResultError, SelectoError } from "../errors.ts"
 import type { OutputColumn, Request } from "../execution/request.ts"
 import { refuseEnded } from "../execution/transaction.ts"
@@ -60,12 +61,21 @@ const running = {
   },
 }
 
+/** A request in one literal: spreading parts into it costs more than all else that is done before sending. */
 function requestOf(
   connection: Connection,
   options: RunOptions,
-): Omit<Request, "statement" | "output" | "origin" | "options" | "warnings"> {
+  { text, values }: Statement,
+  output: readonly OutputColumn[] | null,
+  origin: Request["origin"],
+  features: Request["options"],
+  warnings: Request["warnings"],
+): Request {
   refuseEnded(connection.transaction)
   return {
+    statement: { text, values },
+    output,
+    origin,
     signal: options.signal,
     timeoutMs: options.timeoutMs ?? connection.timeoutMs,
     transaction: connection.transaction,
@@ -74,11 +84,15 @@ function requestOf(
     settings: noSettings,
     prelude: nothing,
     snapshot: null,
+    options: features,
+    warnings,
   }
 }
 
 const noSettings = Object.freeze({})
 const nothing: readonly never[] = Object.freeze([])
+const ofRows = { kind: "builder", name: null } as const
+const ofText = { kind: "statement", name: null } as const
 
 /** A builder query with a connection. */
 export class RunnableQuery extends QueryBuilder {
@@ -121,15 +135,17 @@ export class RunnableQuery extends QueryBuilder {
   }
 
   request(options: RunOptions): Request {
-    const { text, values, output, warnings, aliases } = this.compiled()
-    return {
-      ...requestOf(this.connection, options),
-      statement: { text, values },
-      output: output satisfies readonly OutputColumn[],
-      origin: { kind: "builder", name: this.state.domain.name },
-      options: withHints(this.state, aliases),
-      warnings,
-    }
+    const compiled = this.compiled()
+    const origin = { kind: "builder", name: this.state.domain.name } as const
+    return requestOf(
+      this.connection,
+      options,
+      compiled,
+      compiled.output,
+      origin,
+      withHints(this.state, compiled.aliases),
+      compiled.warnings,
+    )
   }
 }
 
@@ -171,15 +187,8 @@ export class RunnableSet extends SetBuilder {
   }
 
   request(options: RunOptions): Request {
-    const { text, values, output, warnings } = this.compiled()
-    return {
-      ...requestOf(this.connection, options),
-      statement: { text, values },
-      output: output satisfies readonly OutputColumn[],
-      origin: { kind: "builder", name: null },
-      options: this.options,
-      warnings,
-    }
+    const compiled = this.compiled()
+    return requestOf(this.connection, options, compiled, compiled.output, ofRows, this.options, compiled.warnings)
   }
 }
 
@@ -217,14 +226,8 @@ export class RunnableStatement {
   }
 
   request(options: RunOptions): Request {
-    return {
-      ...requestOf(this.connection, options),
-      statement: { text: this.#text, values: this.#values },
-      output: null,
-      origin: { kind: "statement", name: null },
-      options: this.options,
-      warnings: nothing,
-    }
+    const statement = { text: this.#text, values: this.#values }
+    return requestOf(this.connection, options, statement, null, ofText, this.options, nothing)
   }
 }
 

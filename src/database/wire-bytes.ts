@@ -2,7 +2,7 @@ import type { WireStep } from "./wire.ts"
 
 /** The bytes of an exchange, Sync at the end (PostgreSQL documentation, "Message Formats"). */
 export function wireBytes(steps: readonly WireStep[]): Uint8Array {
-  const writer = new MessageWriter()
+  writer.restart()
   for (const step of steps) {
     if (step.kind === "close") {
       writer.begin("C").byte("P").text(step.portal).end()
@@ -22,11 +22,17 @@ export function wireBytes(steps: readonly WireStep[]): Uint8Array {
   return writer.begin("S").end().bytes()
 }
 
+/** A scratch buffer that grew beyond this is not kept. */
+const keptBytes = 65_536
+
 class MessageWriter {
-  /** Small ones come from Node's pool, which costs no allocation. */
-  #buffer = Buffer.allocUnsafe(1024)
+  #buffer = Buffer.allocUnsafeSlow(8192)
   #at = 0
   #start = 0
+
+  restart(): void {
+    this.#at = 0
+  }
 
   begin(kind: string): this {
     this.byte(kind)
@@ -82,8 +88,12 @@ class MessageWriter {
     return this
   }
 
+  /** What was written, in a buffer of its own: the socket may hold it while the next exchange is written. */
   bytes(): Uint8Array {
-    return this.#buffer.subarray(0, this.#at)
+    const bytes = this.#buffer.subarray(0, this.#at)
+    if (this.#buffer.length <= keptBytes) return Buffer.from(bytes)
+    this.#buffer = Buffer.allocUnsafeSlow(8192)
+    return bytes
   }
 
   #room(bytes: number): this {
@@ -94,3 +104,6 @@ class MessageWriter {
     return this
   }
 }
+
+/** One for all: an exchange is written in one turn. */
+const writer = new MessageWriter()

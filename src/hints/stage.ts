@@ -1,7 +1,7 @@
 import { LRUCache } from "lru-cache"
 import type { Database } from "../database/database.ts"
 import { SelectoError } from "../errors.ts"
-import type { Request, Stage, Warning } from "../execution/request.ts"
+import type { Request, Response, Stage, Warning } from "../execution/request.ts"
 import { needsTransaction } from "../execution/run.ts"
 import { readHint } from "./hint.ts"
 import { factsHold, type IndexFact, indexFacts, relationKey } from "./index-catalog.ts"
@@ -132,15 +132,17 @@ export function hintStage(database: Database): Stage {
   const hintedOf = (request: Request, option: HintOption): HintedStatement | Promise<HintedStatement> =>
     remembered(database, request.statement.text, option) ??
     prepareHints(database, request.statement.text, option, request.transaction?.session ?? database)
+  const run = async (request: Request, option: HintOption, next: (request: Request) => Promise<Response>): Promise<Response> => {
+    const found = hintedOf(request, option)
+    const hinted = found instanceof Promise ? await found : found
+    const { rows, columns, report } = await next(changed(request, option, hinted))
+    return { rows, columns, report: { ...report, hints: reportOf(database, request, hinted) } }
+  }
   return {
     name: "hint",
-    run: async (request, next) => {
+    run: (request, next) => {
       const option = hintOptionOf(request.options.hint)
-      if (option === null) return next(request)
-      const found = hintedOf(request, option)
-      const hinted = found instanceof Promise ? await found : found
-      const { rows, columns, report } = await next(changed(request, option, hinted))
-      return { rows, columns, report: { ...report, hints: reportOf(database, request, hinted) } }
+      return option === null ? next(request) : run(request, option, next)
     },
     prepare: async (request) => {
       const option = hintOptionOf(request.options.hint)
