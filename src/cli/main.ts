@@ -10,16 +10,31 @@ import { planCommand } from "./plan.ts"
 import { processTerminal } from "./terminal.ts"
 import { tour } from "./tour/tour.ts"
 
-/** Exit codes: 0 done, 1 a problem was found where asked to check, 2 usage or connection error. */
+/** Exit codes: 0 done, 1 a problem was found where asked to check, 2 usage or connection error, 128 + n ended by signal n. */
 const terminal = processTerminal()
 
-/** Ctrl-C once cancels on the server and cleans up; twice leaves at once. */
+/** The first signal cancels on the server and cleans up; a second one leaves at once. */
 const interruption = new AbortController()
-process.on("SIGINT", () => {
-  if (interruption.signal.aborted) process.exit(130)
-  terminal.note("cancelling… (Ctrl-C again to leave at once)")
+let interruptedBy: number | null = null
+function interrupt(code: number): void {
+  if (interruptedBy !== null) process.exit(code)
+  interruptedBy = code
   interruption.abort(new Error("interrupted"))
-})
+}
+for (const [signal, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+  ["SIGHUP", 129],
+] as const)
+  process.on(signal, () => {
+    if (interruptedBy === null) terminal.note("cancelling… (Ctrl-C again to leave at once)")
+    interrupt(code)
+  })
+// A reader that has gone away, as head does, wants no more; what was made in the database must still be removed.
+for (const stream of [process.stdout, process.stderr])
+  stream.on("error", () => {
+    if (interruptedBy === null) interrupt(141)
+  })
 
 const cli = cac("selecto")
 
@@ -141,7 +156,9 @@ main().then(
   },
   (error: unknown) => {
     terminal.progress(null)
-    if (isSelectoError(error, "E_NO_DATABASE_URL"))
+    process.exitCode = interruptedBy ?? 2
+    if (interruptedBy !== null && isSelectoError(error, "E_ABORTED")) terminal.note("cancelled")
+    else if (isSelectoError(error, "E_NO_DATABASE_URL"))
       terminal.note(`${error.code}: set DATABASE_URL, or pass --database-url postgresql://…`)
     else if (isSelectoError(error)) terminal.note(`${error.code}: ${error.message}`)
     else
@@ -152,6 +169,5 @@ main().then(
             : String(error.stack)
           : String(error),
       )
-    process.exitCode = 2
   },
 )

@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process"
+import { once } from "node:events"
 import { existsSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { describe, expect, test } from "vitest"
@@ -17,6 +19,9 @@ function recorder(width = 100): Terminal & { readonly lines: string[] } {
     color: false,
   }
 }
+
+const register = new URL("../support/register.mjs", import.meta.url).href
+const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url))
 
 describe("the tour on its embedded database", () => {
   test("walks from a question to a verified index that is faster", async () => {
@@ -84,4 +89,38 @@ for (const version of serverVersions)
       const client = await database.client()
       expect((await client.query("select nspname from pg_namespace where nspname like 'selecto%'")).rows).toEqual([])
     })
+
+    // The way is the same on every server, and a process of its own takes its time to start.
+    test.runIf(version === serverVersions.at(-1)).each(["SIGINT", "SIGTERM", "a reader that goes away"] as const)(
+      "cleans up after %s",
+      async (end) => {
+        const client = await database.client()
+        const schemas = async () => (await client.query("select nspname from pg_namespace where nspname like 'selecto%'")).rows
+        const child = spawn(
+          process.execPath,
+          [
+            "--import",
+            register,
+            main,
+            "tour",
+            "--database-url",
+            database.url,
+            "--scale",
+            end === "a reader that goes away" ? "0.02" : "1",
+          ],
+          { stdio: ["ignore", "pipe", "pipe"] },
+        )
+        const ended = new Promise<number | null>((resolve) => child.once("exit", resolve))
+        child.stderr.resume()
+        if (end === "a reader that goes away") {
+          await once(child.stdout, "data")
+          child.stdout.destroy()
+        } else {
+          while ((await schemas()).length === 0) await client.query("select pg_sleep(0.02)")
+          child.kill(end)
+        }
+        expect(await ended).toBe({ SIGINT: 130, SIGTERM: 143, "a reader that goes away": 141 }[end])
+        expect(await schemas()).toEqual([])
+      },
+    )
   })

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto"
 import { connect } from "../../client/connect.ts"
 import type { Selecto } from "../../client/selecto.ts"
 import type { Session } from "../../database/database.ts"
+import { refuseAborted } from "../../database/deadline.ts"
 import { openPgliteWorker } from "../../database/pglite-worker.ts"
 import { SelectoError } from "../../errors.ts"
 import { quoteIdentifier } from "../../sql/identifier.ts"
@@ -60,7 +61,7 @@ async function walk(
   try {
     const improvements: Improvement[] = []
     for (const [index, question] of store.questions.entries()) {
-      options.signal?.throwIfAborted()
+      refuseAborted(options.signal)
       improvements.push(await improve(selecto, terminal, say, question, { detailed: index === 0, signal: options.signal }))
     }
     say(summary(improvements, terminal))
@@ -107,7 +108,7 @@ async function makeStore(
     await withSession(selecto, async (session) => {
       await session.query({ text: `create schema ${quoteIdentifier(schema)} /* selecto:tour */`, values: [] })
       for (const step of storeSteps(schema, size)) {
-        options.signal?.throwIfAborted()
+        refuseAborted(options.signal)
         terminal.progress(`making a store: ${step.title}…`)
         await session.query({ text: step.sql, values: [] }, { signal: options.signal })
       }
