@@ -5,6 +5,7 @@ import type { BenchResult } from "./support/compare.ts"
 
 const benches: Readonly<Record<string, () => Promise<BenchResult | BenchResult[]>>> = {
   compile: async () => (await import("./compile.ts")).compileBench(),
+  shapes: async () => (await import("./compile-shapes.ts")).compileShapesBench(),
   execute: async () => (await import("./execute.ts")).executeBench(),
   plan: async () => (await import("./plan.ts")).planBench(),
   improvement: async () => (await import("./improvement.ts")).improvementBench(),

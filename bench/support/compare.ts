@@ -43,7 +43,7 @@ export function compare(
     for (let i = 0; i < batch; i++) run(n++)
     return Number(process.hrtime.bigint() - start) / 1000 / batch
   }
-  for (let warm = 0; warm < 5; warm++) for (const shape of names) time(shape)
+  for (let warm = 0; warm < Math.max(5, 5000 / batch); warm++) for (const shape of names) time(shape)
   const times = new Map<string, number[]>(names.map((shape) => [shape, []]))
   for (let round = 0; round < rounds; round++)
     for (let i = 0; i < names.length; i++) {

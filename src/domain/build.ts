@@ -270,6 +270,11 @@ function rootJoin(table: TableModel, aliases: Set<string>): JoinModel {
 
 /** An alias not yet in `taken`, at most 63 bytes long, which it joins. */
 export function uniqueAlias(base: string, taken: Set<string>): string {
+  // Most are short and free; no character takes more than three bytes a UTF-16 unit.
+  if (base.length <= 21 && !taken.has(base)) {
+    taken.add(base)
+    return base
+  }
   for (let n = 1; ; n++) {
     const suffix = n === 1 ? "" : `_${n}`
     let alias = base
@@ -281,11 +286,15 @@ export function uniqueAlias(base: string, taken: Set<string>): string {
   }
 }
 
+/** A table under an alias. */
+export interface Aliased {
+  readonly alias: string
+  readonly quotedAlias: string
+  readonly from: string
+}
+
 /** How a table stands in FROM under an alias. */
-export function aliased(
-  table: Pick<TableModel, "table" | "schema">,
-  alias: string,
-): { alias: string; quotedAlias: string; from: string } {
+export function aliased(table: Pick<TableModel, "table" | "schema">, alias: string): Aliased {
   const quotedAlias = quoteIdentifier(alias)
   const name = `${table.schema === null ? "" : `${quoteIdentifier(table.schema)}.`}${quoteIdentifier(table.table)}`
   return { alias, quotedAlias, from: alias === table.table ? name : `${name} AS ${quotedAlias}` }

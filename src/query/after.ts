@@ -3,7 +3,7 @@ import { type ColumnType, kindOf } from "../domain/column-type.ts"
 import type { JoinKind } from "../domain/model.ts"
 import { SelectoError } from "../errors.ts"
 import { quoteIdentifier } from "../sql/identifier.ts"
-import { type Block, bind, type Compilation } from "./block.ts"
+import { aliasOf, type Block, bind, type Compilation } from "./block.ts"
 import { castName } from "./encode.ts"
 import type { QueryState } from "./state.ts"
 
@@ -43,7 +43,7 @@ export function checkPageOrder(
     if (addsRows(block))
       refuse("a row of the root in each row: a right or full join adds rows without one. Start from the other table.")
     if (many) refuse("one row for each row of the root: a join to many repeats it. Use nest() or exists().")
-    const alias = block.aliases === null ? root.quotedAlias : block.aliases.get(root)
+    const alias = aliasOf(block, root)
     const { primaryKey } = root.table
     if (primaryKey.length === 0 || primaryKey.some((column) => !keys.has(`${alias}.${quoteIdentifier(column)}`)))
       refuse(

@@ -1,4 +1,4 @@
-import { aliased, joinCondition, uniqueAlias } from "../domain/build.ts"
+import { type Aliased, aliased, joinCondition, uniqueAlias } from "../domain/build.ts"
 import type { DomainModel, FieldModel, JoinKind, JoinModel, LinkModel } from "../domain/model.ts"
 import { SelectoError } from "../errors.ts"
 import { didYouMean, suggestionsFor } from "../suggest.ts"
@@ -75,9 +75,9 @@ export interface Block {
   readonly needed: Set<JoinModel>
   readonly kinds: Map<JoinModel, JoinKind>
   /** Aliases of a subquery's joins; null in the outermost block, whose aliases the model holds. */
-  readonly aliases: Map<JoinModel, string> | null
+  readonly aliases: Map<JoinModel, Aliased> | null
   /** The same for link tables. */
-  readonly links: Map<JoinModel, string>
+  readonly links: Map<JoinModel, Aliased>
   /** Called with each path used outside an aggregate, while somebody listens. */
   onPath: ((field: FieldModel, via: FieldModel | null) => void) | null
   /** The custom column being compiled: its paths are used on its behalf. */
@@ -205,13 +205,13 @@ export function aliasOf(block: Block, join: JoinModel): string {
   return block.aliases === null ? join.quotedAlias : subAlias(block, join).quotedAlias
 }
 
-function subAlias(block: Block, join: JoinModel): { quotedAlias: string; from: string } {
-  let alias = block.aliases!.get(join)
-  if (alias === undefined) {
-    alias = freshAlias(block.compilation, join.alias)
-    block.aliases!.set(join, alias)
+function subAlias(block: Block, join: JoinModel): Aliased {
+  let made = block.aliases!.get(join)
+  if (made === undefined) {
+    made = aliased(join.table, freshAlias(block.compilation, join.alias))
+    block.aliases!.set(join, made)
   }
-  return aliased(join.table, alias)
+  return made
 }
 
 /** `alias.column` of a field in this block. */
@@ -226,14 +226,14 @@ function fromItem(block: Block, join: JoinModel): string {
   return block.aliases === null ? join.from : subAlias(block, join).from
 }
 
-function linkAlias(block: Block, join: JoinModel, link: LinkModel): { quotedAlias: string; from: string } {
+function linkAlias(block: Block, join: JoinModel, link: LinkModel): Pick<Aliased, "quotedAlias" | "from"> {
   if (block.aliases === null) return link
-  let alias = block.links.get(join)
-  if (alias === undefined) {
-    alias = freshAlias(block.compilation, link.alias)
-    block.links.set(join, alias)
+  let made = block.links.get(join)
+  if (made === undefined) {
+    made = aliased(link, freshAlias(block.compilation, link.alias))
+    block.links.set(join, made)
   }
-  return aliased(link, alias)
+  return made
 }
 
 /** A many-to-many table with its link before it. */

@@ -12,12 +12,12 @@ import { columnAlias } from "./name.ts"
 import { type Compiled, type GroupingValue, isExpression } from "./node.ts"
 import type { QueryState, SelectItem } from "./state.ts"
 
-/** What a query selects, compiled, by its name, and the name by the path or expression it was written as. */
+/** What a query selects, compiled, by its name, and the name by the expression it was written as. */
 export interface Selected {
   readonly byName: Map<string, Compiled>
   readonly names: Map<unknown, string>
   /** Names of those that are made of window functions. */
-  readonly windowed: Set<string>
+  readonly windowed: string[]
 }
 
 /** A selected column whose values have equality. JSON that the query makes itself becomes jsonb, which has; stored json may not. */
@@ -119,7 +119,7 @@ export function orderKey(block: Block, item: unknown, selected: Selected): Order
     throw new SelectoError("E_INVALID_OPERATOR", `${JSON.stringify(name)} is json, which has no order.`, { path: name })
   const { windows } = block
   const { sql, type } = known ?? compileOperand(block, by, "orderBy()")
-  const windowed = known === undefined ? block.windows > windows : selected.windowed.has(name!)
+  const windowed = known === undefined ? block.windows > windows : selected.windowed.includes(name!)
   const written = known !== undefined && !block.model.fields.has(name!) ? quoteIdentifier(columnAlias(name!)) : sql
   return { sql, clause: orderSql(written, descending, nulls), type, descending, nulls, windowed }
 }

@@ -40,8 +40,8 @@ function pushFilter(block: Block, filter: unknown, read: NameReader, parts: stri
       "E_UNSUPPORTED_INPUT",
       "This test has no left side: write { path: test }, or give the path as its first argument.",
     )
-  for (const [path, value] of Object.entries(filter as object))
-    parts.push(compileTest(block, read(block, path), path, asTest(value, path)))
+  const tests = filter as Readonly<Record<string, unknown>>
+  for (const path of Object.keys(tests)) parts.push(compileTest(block, read(block, path), path, asTest(tests[path], path)))
 }
 
 function asTest(value: unknown, path: string): TestNode {

@@ -5,12 +5,13 @@ import { SelectoError } from "../errors.ts"
 import { quoteIdentifier } from "../sql/identifier.ts"
 import { aliasOf, type Block, bind, type Compilation, enclosing, freshAlias, newCompilation } from "./block.ts"
 import { commonType } from "./calls.ts"
-import { compileSelect } from "./compile.ts"
+import { compileSelect, selection } from "./compile.ts"
 import { compilePath } from "./compile-expression.ts"
 import { orderSql } from "./compile-subquery.ts"
 import { castName, encode } from "./encode.ts"
 import { columnAlias } from "./name.ts"
 import type { RecursiveNode, SetNode, SourceColumn, SourceNode, ValuesNode } from "./source.ts"
+import type { QueryState } from "./state.ts"
 
 /** A query inside another statement: its SQL, without parentheses, and its output. */
 export interface CompiledSource {
@@ -25,6 +26,8 @@ export interface CompiledSource {
 export function compileSource(compilation: Compilation, node: SourceNode, outer: Block | null, compared = false): CompiledSource {
   switch (node.source) {
     case "query": {
+      const plain = compilation.describing ? plainColumns(node.state, compared) : null
+      if (plain !== null) return { sql: "", columns: plain }
       const { sql, output } = compileSelect(compilation, node.state, { outer, nested: true, compared })
       return { sql, columns: output }
     }
@@ -61,8 +64,10 @@ const described = {
   compared: new WeakMap<object, readonly SourceColumn[]>(),
 }
 
-/** The output of a source, found by compiling it for its types alone. */
+/** The output of a source, found by compiling of it what it selects. Throws E_UNLIKE_COLUMNS for sides that do not fit each other. */
 export function columnsOf(node: SourceNode, compared = false): readonly SourceColumn[] {
+  if (node.source === "values") return node.columns
+  if (node.source === "recursive") return node.self.columns
   const key = node.source === "query" ? node.state : node
   const known = compared ? described.compared : described.plain
   let columns = known.get(key)
@@ -70,6 +75,18 @@ export function columnsOf(node: SourceNode, compared = false): readonly SourceCo
     const model = node.source === "query" ? node.state.domain : emptyModel
     columns = compileSource(newCompilation(model, true), node, null, compared).columns
     known.set(key, columns)
+  }
+  return columns
+}
+
+/** The columns of a query that selects nothing but columns of tables; null for any other. */
+function plainColumns(state: QueryState, compared: boolean): readonly SourceColumn[] | null {
+  const columns: SourceColumn[] = []
+  for (const { name, source } of selection(state)) {
+    const field = typeof source === "string" ? state.domain.fields.get(source) : undefined
+    if (columns.some((column) => column.name === name)) continue
+    if (field === undefined || field.custom !== null || (compared && field.type.type === "json")) return null
+    columns.push({ name, type: field.type })
   }
   return columns
 }

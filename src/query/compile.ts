@@ -12,7 +12,7 @@ import { windowSql } from "./compile-window.ts"
 import { type Decode, decoderOf, decoderOfTypeId } from "./decode.ts"
 import { encode } from "./encode.ts"
 import { checkFanOut, type Warning } from "./fan-out.ts"
-import { checkGrouping, type GroupingSetItem, type GroupingUse } from "./grouping.ts"
+import { checkGrouping, type GroupingSetItem, UseNotes } from "./grouping.ts"
 import { columnAlias } from "./name.ts"
 import { isGrouping } from "./node.ts"
 import type { SourceNode } from "./source.ts"
@@ -74,7 +74,8 @@ interface Parts extends Omit<CompiledQuery, "text" | "values"> {
 function whole(model: { readonly aliases: ReadonlySet<string> }, compile: (compilation: Compilation) => Parts): CompiledQuery {
   let compilation = newCompilation(model)
   let parts = compile(compilation)
-  if ([...compilation.tables].some((table) => [...compilation.cteNames.values()].includes(quoteIdentifier(table)))) {
+  const { cteNames, tables } = compilation
+  if (cteNames.size > 0 && [...tables].some((table) => [...cteNames.values()].includes(quoteIdentifier(table)))) {
     // A name in WITH hides the table of the same name: once more, with other names.
     compilation = newCompilation(model, false, compilation.tables)
     parts = compile(compilation)
@@ -85,8 +86,9 @@ function whole(model: { readonly aliases: ReadonlySet<string> }, compile: (compi
       "E_TOO_MANY_PARAMETERS",
       `The query binds ${values.length} values; PostgreSQL takes at most ${maximumParameters}. Use oneOf([…]), which binds a whole list as one.`,
     )
-  const { sql, ...rest } = parts
-  return { text: ctes.length === 0 ? sql : `WITH ${recursive ? "RECURSIVE " : ""}${ctes.join(", ")} ${sql}`, values, ...rest }
+  const { sql, output, warnings, aliases } = parts
+  const text = ctes.length === 0 ? sql : `WITH ${recursive ? "RECURSIVE " : ""}${ctes.join(", ")} ${sql}`
+  return { text, values, output, warnings, aliases }
 }
 
 /** Where a SELECT stands. */
@@ -133,20 +135,22 @@ export function compileSelect(compilation: Compilation, state: QueryState, place
   }
   if (model.root.source !== null) sourceItem(block, model.root)
 
-  const uses: GroupingUse[] = []
-  const selected: Selected = { byName: new Map(), names: new Map(), windowed: new Set() }
+  const uses = new UseNotes(block)
+  const selected: Selected = { byName: new Map(), names: new Map(), windowed: [] }
   const output: CompiledColumn[] = []
   const columns: string[] = []
   const grouped = state.groupBy.length > 0
   if (place.keysOf === undefined)
     for (const item of selection(state, place.recursion)) {
       const { windows } = block
-      const written = track(block, uses, item.name, () => compileOperand(block, item.source, "select()"))
+      uses.begin()
+      const written = compileOperand(block, item.source, "select()")
+      uses.end(item.name)
       const compiled = state.distinct || place.compared === true ? comparable(item, written) : written
-      if (block.windows > windows) selected.windowed.add(item.name)
+      if (block.windows > windows) selected.windowed.push(item.name)
       if (selected.byName.has(item.name)) continue
       selected.byName.set(item.name, compiled)
-      selected.names.set(item.source, item.name)
+      if (typeof item.source !== "string") selected.names.set(item.source, item.name)
       columns.push(`${compiled.sql} AS ${quoteIdentifier(columnAlias(item.name))}`)
       output.push({
         name: item.name,
@@ -161,6 +165,9 @@ export function compileSelect(compilation: Compilation, state: QueryState, place
     columns.push(...keyColumns(block, place.keysOf))
   }
 
+  // Only the columns are asked for.
+  if (compilation.describing) return { sql: "", output, warnings: [], block }
+
   const before = { aggregates: block.aggregates, windows: block.windows }
   const where = whereClause(block, state)
   refuseIn(block, before, "filter()")
@@ -169,25 +176,16 @@ export function compileSelect(compilation: Compilation, state: QueryState, place
   const groupNames = new Set<string>()
   const groupBy = (grouped ? [...state.groupBy, ...model.requirements.groupBy] : []).map((item) =>
     isGrouping(item)
-      ? groupingSets(block, item, selected, uses, sets)
-      : groupItem(block, item, selected, uses, groupPaths, groupNames),
+      ? groupingSets(block, item, selected, uses.all, sets)
+      : groupItem(block, item, selected, uses.all, groupPaths, groupNames),
   )
-  let having = track(block, uses, null, () => {
-    const windows = block.windows
-    const sql =
-      state.having.length === 0
-        ? null
-        : compileFilters(block, state.having, (inner, name) => pathBeforeAlias(inner, name, selected))
-    refuseIn(block, { aggregates: block.aggregates, windows }, "having()")
-    return sql
-  })
+  let having = state.having.length === 0 ? null : havingClause(block, state, selected, uses)
   const windows = [...state.windows].map(
-    ([name, window]) => `${quoteIdentifier(name)} AS (${track(block, uses, null, () => windowSql(block, window))})`,
+    ([name, window]) => `${quoteIdentifier(name)} AS (${uses.of(() => windowSql(block, window))})`,
   )
-  const distinctOn = state.distinctOn.map(
-    (item) => track(block, uses, null, () => pathBeforeAlias(block, item as string, selected)).sql,
-  )
-  const order = track(block, uses, null, () => orderItems(state, block, place).map((item) => orderKey(block, item, selected)))
+  const distinctOn = state.distinctOn.map((item) => uses.of(() => pathBeforeAlias(block, item as string, selected)).sql)
+  const ordered = orderItems(state, block, place)
+  const order = ordered.length === 0 ? [] : uses.of(() => ordered.map((item) => orderKey(block, item, selected)))
   const aggregated = grouped || block.aggregates > 0
   let kept = where
   if (state.after !== null || state.keys)
@@ -212,7 +210,7 @@ export function compileSelect(compilation: Compilation, state: QueryState, place
   const limit = state.limit === null ? "" : ` LIMIT ${bind(compilation, state.limit)}`
   const offset = state.offset === null ? "" : ` OFFSET ${bind(compilation, state.offset)}`
 
-  if (aggregated) checkGrouping(model, uses, groupPaths, groupNames, sets)
+  if (aggregated) checkGrouping(model, uses.all, groupPaths, groupNames, sets)
   const warnings = checkFanOut(block, state, aggregated)
   // FROM last: only now are all the joins known.
   const from = fromClause(block)
@@ -303,7 +301,7 @@ function decoding(type: ColumnType): CompiledColumn["decode"] {
 }
 
 /** What is selected: the query's own items, else the domain's defaults, else every column of the root. */
-function selection(state: QueryState, recursion: Recursion | undefined): readonly SelectItem[] {
+export function selection(state: QueryState, recursion?: Recursion | undefined): readonly SelectItem[] {
   const model = state.domain
   const base = state.select ?? defaultPaths(model).map(asItem)
   const all = model.requirements.select.length === 0 ? base : [...base, ...model.requirements.select.map(asItem)]
@@ -325,17 +323,11 @@ function asItem(path: string): SelectItem {
   return { name: path, source: path }
 }
 
-/** Runs a step and notes every path it used outside aggregates. */
-function track<T>(block: Block, uses: GroupingUse[], item: string | null, step: () => T): T {
-  const before = block.aggregates
-  const fields: { field: FieldModel; via: FieldModel | null }[] = []
-  block.onPath = (field, via) => {
-    if (field.column !== null) fields.push({ field, via })
-  }
-  const result = step()
-  block.onPath = null
-  uses.push({ item, fields, aggregate: block.aggregates > before })
-  return result
+function havingClause(block: Block, state: QueryState, selected: Selected, uses: UseNotes): string {
+  const { windows } = block
+  const sql = uses.of(() => compileFilters(block, state.having, (inner, name) => pathBeforeAlias(inner, name, selected)))
+  refuseIn(block, { aggregates: block.aggregates, windows }, "having()")
+  return sql
 }
 
 /** Tenant scope and required filters stand first and outside of everything the query adds. */

@@ -17,7 +17,7 @@ export interface Warning {
  * E_FAN_OUT. Any other repetition is a warning. `allowFanOut()` says that it is meant.
  */
 export function checkFanOut(block: Block, state: QueryState, aggregated: boolean): readonly Warning[] {
-  if (state.allowFanOut) return []
+  if (state.allowFanOut || block.needed.size === 0) return []
   const multiplying = [...block.needed].filter((join) => join.many)
   if (multiplying.length === 0) return []
   for (const { name, paths } of block.sums)

@@ -1,15 +1,59 @@
 import type { DomainModel, FieldModel } from "../domain/model.ts"
 import { SelectoError } from "../errors.ts"
+import type { Block } from "./block.ts"
+
+interface FieldUse {
+  readonly field: FieldModel
+  /** The custom column it was used for. */
+  readonly via: FieldModel | null
+}
 
 /** Which paths one part of a query uses outside aggregates. */
 export interface GroupingUse {
   /** Name of the selected column; null for having and order. */
   readonly item: string | null
-  readonly fields: readonly {
-    readonly field: FieldModel /** The custom column it was used for. */
-    readonly via: FieldModel | null
-  }[]
+  readonly fields: readonly FieldUse[]
   readonly aggregate: boolean
+}
+
+const none: readonly FieldUse[] = []
+
+/** Notes which paths the parts of a query use, one part after the other. */
+export class UseNotes {
+  readonly all: GroupingUse[] = []
+  readonly #block: Block
+  #fields: FieldUse[] | null = null
+  #aggregates = 0
+
+  constructor(block: Block) {
+    this.#block = block
+  }
+
+  readonly #note = (field: FieldModel, via: FieldModel | null): void => {
+    if (field.column === null) return
+    this.#fields ??= []
+    this.#fields.push({ field, via })
+  }
+
+  begin(): void {
+    this.#fields = null
+    this.#aggregates = this.#block.aggregates
+    this.#block.onPath = this.#note
+  }
+
+  /** Ends the part: a selected column, or a clause (null). */
+  end(item: string | null): void {
+    this.#block.onPath = null
+    this.all.push({ item, fields: this.#fields ?? none, aggregate: this.#block.aggregates > this.#aggregates })
+  }
+
+  /** Compiles a clause as a part. */
+  of<T>(step: () => T): T {
+    this.begin()
+    const result = step()
+    this.end(null)
+    return result
+  }
 }
 
 /** One set of ROLLUP, CUBE or GROUPING SETS. */

@@ -9,6 +9,8 @@ export function checkName(name: string): void {
 
 /** The name as PostgreSQL will keep it: over 63 bytes it would be cut, so the end is replaced by a hash that keeps names apart. */
 export function columnAlias(name: string): string {
+  // No character takes more than three bytes a UTF-16 unit.
+  if (name.length <= 21) return name
   if (name.length <= 63 && Buffer.byteLength(name) <= 63) return name
   const hash = createHash("sha256").update(name).digest("hex").slice(0, 8)
   let head = [...name].slice(0, 54)

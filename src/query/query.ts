@@ -56,22 +56,9 @@ export class QueryBuilder {
   }
 
   select(first: unknown, ...more: readonly unknown[]): this {
-    const items = [...(this.state.select ?? [])]
-    for (const item of [first, ...more]) {
-      for (const [name, source] of selectItems(item)) {
-        checkName(name)
-        const existing = items.find((other) => other.name === name)
-        if (existing === undefined) items.push({ name, source })
-        else if (existing.source !== source)
-          throw new SelectoError(
-            "E_DUPLICATE_ALIAS",
-            `${JSON.stringify(name)} is selected twice with different meanings. Give one another alias.`,
-            {
-              path: name,
-            },
-          )
-      }
-    }
+    const items = this.state.select === null ? [] : [...this.state.select]
+    addItems(items, first)
+    for (const item of more) addItems(items, item)
     return this.derive({ ...this.state, select: items })
   }
 
@@ -409,13 +396,31 @@ export function stateOver(node: SourceNode, name: string): QueryState {
 export const from: From = ((domain: unknown, scope?: Readonly<Record<string, unknown>>) =>
   new QueryBuilder(initialState(domain, scope))) as unknown as From
 
-function selectItems(item: unknown): [string, SelectItem["source"]][] {
-  if (typeof item === "string") return [[item, item]]
-  if (typeof item === "object" && item !== null && !Array.isArray(item) && !isExpression(item)) return Object.entries(item)
-  throw new SelectoError(
-    "E_UNSUPPORTED_INPUT",
-    'select() takes paths, or an object of aliases: select({ revenue: sum("total") }).',
-  )
+function addItems(items: SelectItem[], item: unknown): void {
+  if (typeof item === "string") {
+    addItem(items, item, item)
+    return
+  }
+  if (typeof item !== "object" || item === null || Array.isArray(item) || isExpression(item))
+    throw new SelectoError(
+      "E_UNSUPPORTED_INPUT",
+      'select() takes paths, or an object of aliases: select({ revenue: sum("total") }).',
+    )
+  for (const [name, source] of Object.entries(item)) addItem(items, name, source)
+}
+
+function addItem(items: SelectItem[], name: string, source: SelectItem["source"]): void {
+  checkName(name)
+  for (const other of items) {
+    if (other.name !== name) continue
+    if (other.source === source) return
+    throw new SelectoError(
+      "E_DUPLICATE_ALIAS",
+      `${JSON.stringify(name)} is selected twice with different meanings. Give one another alias.`,
+      { path: name },
+    )
+  }
+  items.push({ name, source })
 }
 
 function wholeNumber(name: string, value: unknown): number {

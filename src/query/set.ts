@@ -1,5 +1,6 @@
 import { SelectoError } from "../errors.ts"
 import { type CompiledQuery, compileRows } from "./compile.ts"
+import { columnsOf } from "./compile-source.ts"
 import { orderOf } from "./expression.ts"
 import { type SetNode, type SourceNode, sourceKey, sourceOf } from "./source.ts"
 import type { Difference, Union } from "./types/sets.ts"
@@ -77,7 +78,7 @@ function operation(operator: SetNode["operator"]): (first: unknown, second: unkn
     const maker = first as { setOver?: (node: SetNode) => SetBuilder }
     const made = typeof maker.setOver === "function" ? maker.setOver(node) : new SetBuilder(node)
     // Unlike sides are found where the mistake is made.
-    made.compiled()
+    columnsOf(node)
     return made
   }
 }

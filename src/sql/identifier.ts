@@ -33,6 +33,18 @@ const simpleName = /^[a-z_][a-z0-9_]*$/
  * @example quoteIdentifier("Order")  // "Order"
  */
 export function quoteIdentifier(name: string): string {
+  const known = quoted.get(name)
+  if (known !== undefined) return known
+  const written = quote(name)
+  // A program has few names and asks for them again and again; one that makes them up does not fill the memory.
+  if (quoted.size >= 1000) quoted.clear()
+  quoted.set(name, written)
+  return written
+}
+
+const quoted = new Map<string, string>()
+
+function quote(name: string): string {
   if (typeof name === "string" && name.length <= maxIdentifierBytes && simpleName.test(name)) {
     return keywords.has(name) ? `"${name}"` : name
   }
