@@ -116,6 +116,7 @@ function compileTest(block: Block, left: Compiled, path: string, test: TestNode)
     }
     case "affix": {
       textOnly(type, path, affixNames[test.at])
+      if (isExpression(test.text)) return affixOf(left.sql, compileExpression(block, test.text).sql, test)
       const text = escapeLike(encode(test.text, text_, path) as string)
       const pattern = `${test.at === "start" ? "" : "%"}${text}${test.at === "end" ? "" : "%"}`
       return `${left.sql} ${test.insensitive ? "ILIKE" : "LIKE"} ${bind(block.compilation, pattern)}`
@@ -126,6 +127,14 @@ function compileTest(block: Block, left: Compiled, path: string, test: TestNode)
       if (kindOf(type) !== "array" && type.type !== "jsonb" && kindOf(type) !== "range") invalid(type, path, test.operator)
       return `${left.sql} ${test.operator} ${operand(block, test.value, type, path)}`
   }
+}
+
+/** The same of an expression, whose wildcards no pattern would leave plain. */
+function affixOf(whole: string, part: string, { at, insensitive }: TestNode & { readonly test: "affix" }): string {
+  const [of, text] = insensitive ? [`lower(${whole})`, `lower(${part})`] : [whole, part]
+  if (at === "start") return `starts_with(${of}, ${text})`
+  // right(…, 0) is '', and so is the text that everything ends with.
+  return at === "end" ? `right(${of}, length(${text})) = ${text}` : `position(${text} in ${of}) > 0`
 }
 
 const affixNames = { start: "startsWith", end: "endsWith", within: "icontains" } as const

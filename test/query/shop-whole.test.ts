@@ -1,4 +1,5 @@
 import { expect, test } from "vitest"
+import { defineDomain } from "../../src/domain/define.ts"
 import {
   arrayAgg,
   boolAnd,
@@ -13,8 +14,24 @@ import {
   stringAgg,
   sum,
 } from "../../src/query/aggregate.ts"
-import { eq, gt, lte, ne, noneOf, not, oneOf } from "../../src/query/condition.ts"
-import { desc, ref } from "../../src/query/expression.ts"
+import { concat, substring } from "../../src/query/calls.ts"
+import {
+  contains,
+  endsWith,
+  eq,
+  gt,
+  icontains,
+  iendsWith,
+  istartsWith,
+  like,
+  lte,
+  ne,
+  noneOf,
+  not,
+  oneOf,
+  startsWith,
+} from "../../src/query/condition.ts"
+import { desc, nest, ref } from "../../src/query/expression.ts"
 import { matches, searchRank } from "../../src/query/full-text.ts"
 import { defineFunction } from "../../src/query/function.ts"
 import { hasKey, json, jsonText } from "../../src/query/json-path.ts"
@@ -361,6 +378,95 @@ eachServer(
         .select("id")
         .orderBy("id")
       expect((await tuples(joined)).flat()).toEqual([1, 2, 3])
+    })
+
+    test("trees as materialized paths and as closure tables", async () => {
+      await target.sql.exec(`
+        drop table if exists store.node_closure, store.nodes;
+        create table store.nodes (id int primary key, name text not null, path text not null);
+        create table store.node_closure (ancestor int not null, descendant int not null, depth int not null, primary key (ancestor, descendant));
+        insert into store.nodes values (1, 'root', '/1'), (2, 'a', '/1/2'), (3, 'a_b', '/1/2/3'), (4, 'c', '/1/4'), (10, 'other', '/10'), (5, '%', '/1/2/%5');
+        insert into store.node_closure values (1,1,0), (2,2,0), (3,3,0), (4,4,0), (10,10,0), (1,2,1), (1,3,2), (1,4,1), (2,3,1)`)
+      const nodes = defineDomain({
+        name: "Nodes",
+        source: {
+          table: "nodes",
+          schema: "store",
+          primaryKey: "id",
+          columns: { id: "integer", name: "string", path: "string" },
+          associations: {
+            below: {
+              target: "nodes",
+              ownerKey: "id",
+              relatedKey: "id",
+              through: { table: "node_closure", schema: "store", ownerKey: "ancestor", relatedKey: "descendant" },
+            },
+            steps: { target: "closure", ownerKey: "id", relatedKey: "ancestor", many: true },
+          },
+        },
+        schemas: {
+          nodes: { table: "nodes", schema: "store", primaryKey: "id", columns: { id: "integer", name: "string" } },
+          closure: {
+            table: "node_closure",
+            schema: "store",
+            primaryKey: ["ancestor", "descendant"],
+            columns: { ancestor: "integer", descendant: "integer", depth: "integer" },
+            associations: { node: { target: "nodes", ownerKey: "descendant", relatedKey: "id" } },
+          },
+        },
+        joins: { below: { type: "left" }, steps: { type: "left", joins: { node: { type: "inner" } } } },
+      })
+      // Wildcards in the path of a node are plain characters: '/1/2/%5' is below '/1/2', and nothing is below '/1/2/%5'.
+      const under = from(nodes)
+        .select({ id: "id" })
+        .filter(startsWith("path", concat(outer<string>("path"), "/")))
+      const withChildren = from(nodes).select("id").filter(existsIn(under)).orderBy("id")
+      expect((await tuples(withChildren)).flat()).toEqual([1, 2])
+      const pairs = from(nodes)
+        .joinQuery("under", under, { lateral: true, type: "inner" })
+        .select("id", "under.id")
+        .orderBy("id", "under.id")
+      expect(await tuples(pairs)).toEqual([
+        [1, 2],
+        [1, 3],
+        [1, 4],
+        [1, 5],
+        [2, 3],
+        [2, 5],
+      ])
+      const tree = from(nodes)
+        .select({ id: "id", names: nest("below", { name: "name" }, { orderBy: "name" }) })
+        .filter({ id: 2 })
+      expect(await rows(tree)).toEqual([{ id: 2, names: [{ name: "a" }, { name: "a_b" }] }])
+      const near = from(nodes).select({
+        id: "id",
+        near: nest("steps", { name: "node.name", depth: "depth" }, { filter: { depth: 1 }, orderBy: "node.name" }),
+      })
+      expect(await rows(near.filter({ id: 1 }))).toEqual([
+        {
+          id: 1,
+          near: [
+            { name: "a", depth: 1 },
+            { name: "c", depth: 1 },
+          ],
+        },
+      ])
+      expect((await tuples(from(nodes).filter({ id: 1 }).retarget("below").select("id").orderBy("id"))).flat()).toEqual([
+        1, 2, 3, 4,
+      ])
+    })
+
+    test("texts that begin with, end with and hold an expression, whatever it holds", async () => {
+      const ids = async (condition: unknown) => (await tuples(loose.select("id").filter(condition).orderBy("id"))).flat()
+      await target.sql.exec("update store.orders set note = 'PAid_x' where id = 5")
+      const status = ref("status") as never
+      expect(await ids(startsWith("note" as never, status))).toEqual([])
+      expect(await ids(istartsWith("note" as never, status))).toEqual([5])
+      expect(await ids(icontains("note" as never, substring(status, 2, 2)))).toEqual([5])
+      expect(await ids(endsWith("status" as never, substring(status, 3)))).toEqual([1, 2, 3, 4, 5])
+      expect(await ids(iendsWith("note" as never, concat("_", "X") as never))).toEqual([5])
+      expect(await ids(contains("note" as never, concat("_", "x") as never))).toEqual([5])
+      expect(await ids(like("note" as never, concat("PA", "%") as never))).toEqual([5])
     })
 
     test("series and lists", async () => {

@@ -68,7 +68,7 @@ export interface TextMatch {
   (pattern: string): Test<never, "text">
   <S extends AnyScope = Loose, const L extends (S["~textual"] & string) | Expr<unknown, S> = never>(
     left: L | NoInfer<Expr<unknown, S>>,
-    pattern: string,
+    pattern: string | NoInfer<Expr<unknown, S>>,
   ): Condition<Needs<S, L, NeedKind<"text">>>
 }
 
