@@ -56,6 +56,7 @@ export const errorCodes = {
   E_UNSUPPORTED_INPUT: "the argument is none of the forms this call accepts",
 } as const
 
+/** One of the codes of {@link errorCodes}. */
 export type ErrorCode = keyof typeof errorCodes
 
 /** Extra facts about an error, for programs. Parameter values are never among them. */

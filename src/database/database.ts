@@ -29,6 +29,7 @@ export interface Result<Row = Record<string, unknown>> {
 /** One row as the server's text, in column order; null is SQL NULL. */
 export type TextRow = (string | null)[]
 
+/** How one statement is run. */
 export interface QueryOptions {
   /** An abort cancels the statement on the server and rejects with E_ABORTED once the session is idle again. */
   readonly signal?: AbortSignal | undefined
@@ -42,6 +43,7 @@ export interface QueryOptions {
   readonly onAcquired?: (() => void) | undefined
 }
 
+/** How a cursor is opened and read. */
 export interface CursorOptions extends QueryOptions {
   /** Statements sent before it, in the same round trip where the driver can. */
   readonly before?: readonly Statement[] | undefined
@@ -93,15 +95,18 @@ export interface DriverCapabilities {
   readonly pipeline: boolean
 }
 
+/** How long a session is waited for. */
 export interface AcquireOptions {
   readonly signal?: AbortSignal | undefined
   readonly timeoutMs?: number | undefined
 }
 
+/** A subscription to channels; closing it ends its session. */
 export interface Listener {
   close(): Promise<void>
 }
 
+/** The port: what an adapter of a driver offers, and all that the library asks of one. `test/database/conformance.ts` says what it promises. */
 export interface Database {
   /** "pg", "postgres.js", "pglite", or an adapter's own name. */
   readonly driver: string

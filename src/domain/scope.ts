@@ -121,8 +121,11 @@ export type BeforeRight<J, N = Depth> = N extends []
     }[keyof J]
 
 type Optional<K extends string> = K | `${K}?`
+/** Columns that can be summed. */
 export type NumericSpec = Optional<keyof SumMap>
+/** Columns that hold text. */
 export type TextualSpec = Optional<"string">
+/** Columns that dateTrunc takes. */
 export type TemporalSpec = Optional<keyof TruncMap>
 
 /** A table with the join tree below it. */

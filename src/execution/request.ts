@@ -1,5 +1,6 @@
 import type { ResultField, Session, Statement } from "../database/database.ts"
 
+/** PostgreSQL's isolation levels, each stricter than the one before. */
 export type IsolationLevel = "read committed" | "repeatable read" | "serializable"
 
 /** How one output column is converted from PostgreSQL's text. */
@@ -67,6 +68,7 @@ export interface OpenTransaction {
   readonly ended: boolean
 }
 
+/** Something about a query that is allowed and may not be meant, in `report.warnings`. */
 export interface Warning {
   /** snake_case id, such as "fan_out". */
   readonly code: string

@@ -4,6 +4,7 @@ import { SelectoError } from "../errors.ts"
 import { quoteIdentifier, quoteLiteral } from "../sql/identifier.ts"
 import type { IsolationLevel, OpenTransaction, Request } from "./request.ts"
 
+/** Options of `selecto.transaction()`. */
 export interface TransactionOptions {
   /** Default "read committed". */
   readonly isolation?: IsolationLevel | undefined

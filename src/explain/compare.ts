@@ -14,6 +14,7 @@ export interface NodeChange {
   readonly rows: { readonly before: number | null; readonly after: number | null }
 }
 
+/** What {@link comparePlans} found. */
 export interface PlanComparison {
   /** The plans have the same shape. */
   readonly same: boolean

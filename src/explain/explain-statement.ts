@@ -6,6 +6,7 @@ import { type ExplainOptions, explainClause } from "./explain-options.ts"
 import { parsePlanAside } from "./parse-aside.ts"
 import type { Plan } from "./plan.ts"
 
+/** Options of {@link explainStatement}. */
 export interface ExplainStatementOptions extends ExplainOptions {
   /** An abort cancels the statement on the server: E_ABORTED. */
   readonly signal?: AbortSignal | undefined

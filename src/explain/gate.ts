@@ -23,6 +23,7 @@ export interface PlanBaseline {
   readonly statements: Readonly<Record<string, BaselineEntry>>
 }
 
+/** What is kept of one statement's plan. */
 export interface BaselineEntry {
   readonly hash: string
   readonly cost: number
@@ -31,6 +32,7 @@ export interface BaselineEntry {
   readonly shape: readonly string[]
 }
 
+/** One statement held against the baseline. */
 export interface PlanCheck {
   readonly name: string
   /** "regressed" and "failed" are what a pull request is stopped for. */
@@ -42,6 +44,7 @@ export interface PlanCheck {
   readonly plan: Plan | null
 }
 
+/** What {@link checkPlans} found. */
 export interface PlanCheckReport {
   readonly checks: readonly PlanCheck[]
   /** Those of the checks that are worse than the baseline. */
@@ -52,6 +55,7 @@ export interface PlanCheckReport {
   readonly markdown: string
 }
 
+/** Options of {@link checkPlans}. */
 export interface CheckPlansOptions {
   /** A plan this many times dearer than the baseline's is a regression. Default 1.2. */
   readonly maxCostRatio?: number | undefined

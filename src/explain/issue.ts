@@ -57,9 +57,12 @@ export const planIssueIds = [
   "planner_settings_overridden",
 ] as const
 
+/** The id of a finding, stable. */
 export type PlanIssueId = (typeof planIssueIds)[number]
 
+/** How bad a finding is, worst first. */
 export const severities = ["critical", "high", "medium", "low", "info"] as const
+/** One of {@link severities}. */
 export type Severity = (typeof severities)[number]
 
 /** Where the guide stands; an issue's `docs` is this with its id as the anchor. */

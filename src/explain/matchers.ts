@@ -12,6 +12,7 @@ export interface MatcherResult {
   message(): string
 }
 
+/** Options of `toHaveNoPlanIssues()`. */
 export interface NoIssuesOptions {
   /** Runs the statement, which finds more. Default false. */
   readonly analyze?: boolean | undefined

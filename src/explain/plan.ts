@@ -19,6 +19,7 @@ export interface Plan {
   readonly raw: Readonly<Record<string, unknown>>
 }
 
+/** A trigger that the statement fired. Times in milliseconds. */
 export interface PlanTrigger {
   readonly name: string
   /** The constraint it enforces (foreign keys), or null for a trigger somebody wrote. */
@@ -28,6 +29,7 @@ export interface PlanTrigger {
   readonly calls: number
 }
 
+/** What compiling expressions to machine code took. */
 export interface PlanJit {
   readonly functions: number
   /** Milliseconds of compiling, summed over all processes. */
@@ -37,6 +39,7 @@ export interface PlanJit {
   readonly options: Readonly<Record<string, boolean>>
 }
 
+/** What turning rows to bytes took, by EXPLAIN (SERIALIZE). */
 export interface PlanSerialization {
   readonly time: number | null
   /** Bytes sent. */
@@ -67,12 +70,14 @@ export interface PlanTotals {
   readonly walBytes: number
 }
 
+/** The table, function or other source that a node reads. */
 export interface PlanRelation {
   readonly schema: string | null
   readonly name: string
   readonly alias: string | null
 }
 
+/** One node of a plan. Times in milliseconds; null where the plan does not say. */
 export interface PlanNode {
   /** "0" is the root, "0.1.0" the root's second child's first child. */
   readonly path: string

@@ -12,6 +12,7 @@ export interface Watching {
   readonly monitor: { readonly recorder: CallRecorder; watchPool(pool: object, name?: string): void }
 }
 
+/** Options of {@link instrumentPool}. */
 export interface InstrumentOptions {
   /** The pool's name in exports. Default "pool-1" and so on. */
   readonly name?: string | undefined

@@ -7,6 +7,7 @@ import type { Monitor } from "./monitor.ts"
 import type { Observation } from "./recorder.ts"
 import { StickyTop } from "./sticky-top.ts"
 
+/** Options of {@link otelMetrics}. */
 export interface OtelOptions {
   /** Default: the global meter provider's "selecto-pg". */
   readonly meter?: Meter | undefined
@@ -25,6 +26,7 @@ export interface OtelOptions {
   readonly top?: number | undefined
 }
 
+/** A running export; closing it unregisters its instruments. */
 export interface OtelExport {
   /** Whether db.client.operation.duration is emitted; null before the first call where that depends on the driver. */
   readonly durationEmitted: boolean | null

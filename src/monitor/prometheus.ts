@@ -11,6 +11,7 @@ import { StickyTop } from "./sticky-top.ts"
 /** A registry of either content type. */
 export type AnyRegistry = Registry<PrometheusContentType> | Registry<OpenMetricsContentType>
 
+/** Options of {@link prometheusMetrics}. */
 export interface PrometheusOptions {
   /** Where the metrics are registered. Default: a registry of their own. */
   readonly registry?: AnyRegistry | undefined

@@ -53,13 +53,13 @@ function aggregateNamed<Type>(name: AggregateName): Type {
 export const count: Count = aggregateNamed("count")
 /** `count(DISTINCT …)` */
 export const countDistinct: CountDistinct = ((of: unknown) => aggregate("count", of, [], true)) as unknown as CountDistinct
-/** The sum; null of no rows. Text for exact types (bigint of integers, decimal else), a number for float. */
+/** `sum(total)`; null of no rows. Text for exact types (bigint of integers, decimal else), a number for float. */
 export const sum: SumFunction = aggregateNamed("sum")
-/** The mean; null of no rows. Text for exact types, a number for float. */
+/** `avg(total)`; null of no rows. Text for exact types, a number for float. */
 export const avg: AvgFunction = aggregateNamed("avg")
-/** The least value; null of no rows. */
+/** `min(total)`; null of no rows. */
 export const min: Extreme = aggregateNamed("min")
-/** The greatest value; null of no rows. */
+/** `max(total)`; null of no rows. */
 export const max: Extreme = aggregateNamed("max")
 /** Texts joined by a separator, in the order of `.orderBy(…)`: stringAgg("title", "; ").orderBy("title"). Null of no rows. */
 export const stringAgg: StringAgg = ((of: unknown, separator: unknown) => {
@@ -67,21 +67,21 @@ export const stringAgg: StringAgg = ((of: unknown, separator: unknown) => {
     throw new SelectoError("E_UNSUPPORTED_INPUT", 'stringAgg() takes a path and a separator: stringAgg("title", "; ").')
   return aggregate("string_agg", of, [separator])
 }) as unknown as StringAgg
-/** The values as an array, nulls included; null of no rows. */
+/** `array_agg(title ORDER BY title)`: arrayAgg("title").orderBy("title"), nulls included; null of no rows. */
 export const arrayAgg: Collect<"out"> = aggregateNamed("array_agg")
-/** The values as an array that came by way of JSON; null of no rows. */
+/** `json_agg(title)`: the values as an array that came by way of JSON; null of no rows. */
 export const jsonAgg: Collect<"json"> = aggregateNamed("json_agg")
-/** Standard deviation of a sample. */
+/** `stddev_samp(total)`, of a sample. */
 export const stddev: Spread = aggregateNamed("stddev_samp")
-/** Standard deviation of a whole population. */
+/** `stddev_pop(total)`, of a whole population. */
 export const stddevPop: Spread = aggregateNamed("stddev_pop")
-/** Variance of a sample. */
+/** `var_samp(total)`, of a sample. */
 export const variance: Spread = aggregateNamed("var_samp")
-/** Variance of a whole population. */
+/** `var_pop(total)`, of a whole population. */
 export const variancePop: Spread = aggregateNamed("var_pop")
-/** Whether all are true; null of no rows. */
+/** `bool_and(paid)`: whether all are true; null of no rows. */
 export const boolAnd: BooleanAggregate = aggregateNamed("bool_and")
-/** Whether any is true; null of no rows. */
+/** `bool_or(paid)`: whether any is true; null of no rows. */
 export const boolOr: BooleanAggregate = aggregateNamed("bool_or")
 
 function sets(kind: "ROLLUP" | "CUBE", by: readonly unknown[]): unknown {
@@ -98,6 +98,6 @@ export const groupingSets: GroupingSets = ((...all: readonly unknown[]) => {
     throw new SelectoError("E_UNSUPPORTED_INPUT", 'groupingSets() takes lists of paths: groupingSets(["a", "b"], []).')
   return groupingValue({ kind: "GROUPING SETS", sets: all as readonly (readonly unknown[])[] })
 }) as unknown as GroupingSets
-/** A bit for each argument that the row is not grouped by: tells a total from a null. */
+/** `grouping(status)`: a bit for each argument that the row is not grouped by; tells a total from a null. */
 export const grouping: GroupingOf = ((...of: readonly unknown[]) =>
   expression({ expression: "grouping", of })) as unknown as GroupingOf

@@ -168,45 +168,61 @@ function withUnit<Type>(name: string, units: readonly string[]): Type {
   }) as unknown as Type
 }
 
-/** The first that is not null: coalesce(sum("total"), 0). The first argument is a path, strings after it are values. */
+/**
+ * `coalesce(sum(total), $1)`: the first that is not null, coalesce(sum("total"), 0). The first argument is a path, strings after it are values.
+ */
 export const coalesce: Coalesce = named("coalesce")
-/** The greatest; nulls are passed over. */
+/** `greatest(a, b)`: nulls are passed over. */
 export const greatest: Extremum = named("greatest")
-/** The least; nulls are passed over. */
+/** `least(a, b)`: nulls are passed over. */
 export const least: Extremum = named("least")
-/** Null where both are equal. */
+/** `nullif(a, $1)`: null where both are equal. */
 export const nullif: NullIf = named("nullif")
-/** Text put together; strings are text, columns come as ref("path"). Nulls are empty. */
+/** `concat(a, $1, b)`: strings are text, columns come as ref("path"). Nulls are empty. */
 export const concat: Concat = named("concat")
+/** `lower(name)` */
 export const lower: TextFunction = named("lower")
+/** `upper(name)` */
 export const upper: TextFunction = named("upper")
-/** Without the spaces at both ends. */
+/** `btrim(name)`: without the spaces at both ends. */
 export const trim: TextFunction = named("trim")
+/** `ltrim(name)`: without the spaces before it. */
 export const ltrim: TextFunction = named("ltrim")
+/** `rtrim(name)`: without the spaces behind it. */
 export const rtrim: TextFunction = named("rtrim")
-/** substring("name", 1, 3): positions count from 1. */
+/** `substr(name, $1, $2)`: substring("name", 1, 3); positions count from 1. */
 export const substring: Substring = named("substring")
+/** `replace(name, $1, $2)`: every occurrence. */
 export const replace: Replace = named("replace")
-/** splitPart("email", "@", 2): parts count from 1. */
+/**
+ * `split_part(email, $1, $2)`: splitPart("email", "@", 2); parts count from 1, from the end where the number is negative (PostgreSQL 14).
+ */
 export const splitPart: SplitPart = named("splitPart")
-/** Where a text occurs in another, from 1; 0 where it does not. */
+/** `position($1 in name)`: where a text occurs in another, from 1; 0 where it does not. */
 export const position: Position = named("position")
-/** In characters. */
+/** `length(name)`, in characters. */
 export const length: LengthFunction = named("length")
-/** PostgreSQL's to_char: toChar("created_at", "YYYY-MM"). */
+/** `to_char(created_at, $1)`: toChar("created_at", "YYYY-MM"). */
 export const toChar: ToChar = named("toChar")
+/** `abs(total)` */
 export const abs: Absolute = named("abs")
+/** `mod(total, $1)`: the remainder, with the sign of the first. */
 export const mod: Modulo = named("mod")
+/** `ceil(total)`: the next whole number above. Exact types give a decimal, float a float. */
 export const ceil: Rounding = named("ceil")
+/** `floor(total)`: the next whole number below. Exact types give a decimal, float a float. */
 export const floor: Rounding = named("floor")
-/** round("total", 2). Exact types give a decimal, float a float. */
+/** `round(total, $1)`: round("total", 2), halves away from zero. Exact types give a decimal, float a float. */
 export const round: Rounding = named("round")
+/** `trunc(total, $1)`: digits cut off. Exact types give a decimal, float a float. */
 export const trunc: Rounding = named("trunc")
+/** `sqrt(total)`, a float. */
 export const sqrt: FloatFunction<[]> = named("sqrt")
+/** `power(total, $1)`, a float. */
 export const power: FloatFunction<[exponent: number]> = named("power")
-/** The start of the transaction. */
+/** `now()`: the start of the transaction. */
 export const now: Now = named("now")
-/** dateTrunc("month", "created_at"), in the session's time zone for timestamptz. */
+/** `date_trunc('month', created_at)`: dateTrunc("month", "created_at"), in the session's time zone for timestamptz. */
 export const dateTrunc: DateTrunc = withUnit("dateTrunc", truncUnits)
-/** extract("year", "created_at"), a number. */
+/** `extract(year from created_at)`: extract("year", "created_at"), a number. */
 export const extract: ExtractFunction = withUnit("extract", extractParts)

@@ -83,7 +83,7 @@ export const gte: Ordering = comparison("gte", ">=")
 export const lt: Ordering = comparison("lt", "<")
 /** `<=` */
 export const lte: Ordering = comparison("lte", "<=")
-/** SQL's BETWEEN: both ends belong to it, for every type. */
+/** `BETWEEN $1 AND $2`: both ends belong to it, for every type. */
 export const between: Between = testOrCondition("between", 2, ([low, high]) => ({ test: "between", low, high, halfOpen: false }))
 /** Half-open, `from <= x AND x < to`: during("2024-01-01", "2025-01-01") is the whole year, whatever the precision. */
 export const during: Between = testOrCondition("during", 2, ([low, high]) => ({ test: "between", low, high, halfOpen: true }))
@@ -103,25 +103,25 @@ export const notLike: TextMatch = pattern("notLike", false, true)
 export const ilike: TextMatch = pattern("ilike", true, false)
 /** `NOT ILIKE` */
 export const notIlike: TextMatch = pattern("notIlike", true, true)
-/** Text that begins with this; wildcards in it are plain characters. */
+/** `LIKE 'abc%'`: text that begins with this; wildcards in it are plain characters. Of an expression: `starts_with(a, b)`. */
 export const startsWith: TextMatch = testOrCondition("startsWith", 1, ([text]) => ({
   test: "affix",
   at: "start",
   insensitive: false,
   text,
 }))
-/** Text that ends with this; wildcards in it are plain characters. */
+/** `LIKE '%abc'`: text that ends with this; wildcards in it are plain characters. */
 export const endsWith: TextMatch = testOrCondition("endsWith", 1, ([text]) => ({
   test: "affix",
   at: "end",
   insensitive: false,
   text,
 }))
-/** As startsWith, whatever the case. */
+/** `ILIKE 'abc%'`: as startsWith, whatever the case. */
 export const istartsWith: TextMatch = affix("istartsWith", "start")
-/** As endsWith, whatever the case. */
+/** `ILIKE '%abc'`: as endsWith, whatever the case. */
 export const iendsWith: TextMatch = affix("iendsWith", "end")
-/** Text that holds this, whatever the case; wildcards in it are plain characters. */
+/** `ILIKE '%abc%'`: text that holds this, whatever the case; wildcards in it are plain characters. */
 export const icontains: TextMatch = affix("icontains", "within")
 /** On text: holds this text, wildcards plain. On arrays and jsonb: `@>`. On ranges: holds this point, or this range, "[1,5)". */
 export const contains: Contains = testOrCondition("contains", 1, ([value]) => ({ test: "contains", value }))
@@ -130,10 +130,10 @@ export const containedBy: ContainedBy = array("containedBy", "<@")
 /** `&&`: at least one element in common. */
 export const overlaps: Overlaps = array("overlaps", "&&")
 
-/** All of these; and() of nothing is true. */
+/** `a AND b`; and() of nothing is true. */
 export const and: Junction = ((...operands: readonly unknown[]) =>
   condition({ condition: "and", operands })) as unknown as Junction
-/** Any of these; or() of nothing is false. */
+/** `(a OR b)`; or() of nothing is false. */
 export const or: Junction = ((...operands: readonly unknown[]) => condition({ condition: "or", operands })) as unknown as Junction
 /** `NOT (…)` */
 export const not: Negation = ((operand: unknown) => condition({ condition: "not", operand })) as unknown as Negation

@@ -13,13 +13,13 @@ import type {
   Reference,
 } from "./types/functions.ts"
 
-/** The column a path names, as an expression: gt("total", ref("paid")). */
+/** The column a path names, as an expression: gt("total", ref("paid")) is `orders.total > orders.paid`. */
 export const ref: Reference = ((path: string) => expression({ expression: "path", path })) as unknown as Reference
 
-/** A path or expression that the caller knows never to be null: the row type drops null, a null in the result is E_UNEXPECTED_NULL. */
+/** `orders.note` as it is: a path or expression that the caller knows never to be null: the row type drops null, a null in the result is E_UNEXPECTED_NULL. */
 export const notNull: NotNullFunction = ((of: unknown) => expression({ expression: "present", of })) as unknown as NotNullFunction
 
-/** A constant, bound as a parameter. */
+/** `$1::text`: a constant, bound as a parameter. */
 export const literal: Literal = ((value: unknown) => expression({ expression: "literal", value })) as unknown as Literal
 
 /** The value as another column type: cast("total", "float") is `total::double precision`. */
@@ -49,11 +49,11 @@ function arms(name: string, branches: unknown): (readonly [unknown, unknown])[] 
   return branches
 }
 
-/** Searched CASE: caseWhen([[gt("length", 120), "long"]], "short"). Without the last argument it is null where nothing holds. */
+/** `CASE WHEN length > $1 THEN $2 ELSE $3 END`: caseWhen([[gt("length", 120), "long"]], "short"). Without the last argument it is null where nothing holds. */
 export const caseWhen: CaseWhen = ((branches: unknown, otherwise?: unknown) =>
   expression({ expression: "case", subject: undefined, arms: arms("caseWhen", branches), otherwise })) as unknown as CaseWhen
 
-/** Simple CASE over the values of a path: caseOf("rating", [["G", "kids"], ["PG", "ask"]], "adults"). */
+/** `CASE rating WHEN $1 THEN $2 … END`, over the values of a path: caseOf("rating", [["G", "kids"], ["PG", "ask"]], "adults"). */
 export const caseOf: CaseOf = ((subject: unknown, branches: unknown, otherwise?: unknown) =>
   expression({ expression: "case", subject, arms: arms("caseOf", branches), otherwise })) as unknown as CaseOf
 

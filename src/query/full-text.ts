@@ -19,6 +19,6 @@ export const matches: Matches = ((...args: readonly unknown[]) => {
   return condition({ condition: "test", left: left as string, test: node })
 }) as unknown as Matches
 
-/** ts_rank of a document for a search, for orderBy(desc(searchRank("fulltext", "road"))). */
+/** `ts_rank(fulltext, websearch_to_tsquery($1))`, for orderBy(desc(searchRank("fulltext", "road"))). */
 export const searchRank: SearchRank = ((of: unknown, text: unknown, options: SearchOptions = {}) =>
   expression({ expression: "rank", of, text: searched(of, text, "searchRank()"), options })) as unknown as SearchRank

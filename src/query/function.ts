@@ -5,7 +5,7 @@ import { expression } from "./node.ts"
 import type { DefineFunction } from "./types/registry.ts"
 
 /**
- * A function of the user's own database as a typed call:
+ * A function of the user's own database as a typed call, `shop.tax(orders.total)`:
  * const tax = defineFunction({ name: "shop.tax", args: ["decimal"], returns: "decimal", volatility: "immutable" }).
  * Arguments are values, bound as the declared types, or expressions: tax(ref("total")).
  */

@@ -15,9 +15,11 @@ function at<T extends "jsonb" | "string">(name: string, text: boolean): JsonPath
   }) as unknown as JsonPath<T>
 }
 
-/** The value at a place inside a document, as JSON: json("meta", "zones", 0). Null where the place is not there. Steps are bound. */
+/**
+ * `meta #> $1`: the value at a place inside a document, as JSON: json("meta", "zones", 0). Null where the place is not there. Steps are bound.
+ */
 export const json: JsonPath<"jsonb"> = at("json", false)
-/** The same as text: eq(jsonText("meta", "warehouse", "zone"), "A"). */
+/** `meta #>> $1`: the same as text, eq(jsonText("meta", "warehouse", "zone"), "A"). */
 export const jsonText: JsonPath<"string"> = at("jsonText", true)
-/** `?`: a jsonb object has this key, or a jsonb array holds this string. */
+/** `meta ? $1`: a jsonb object has this key, or a jsonb array holds this string. */
 export const hasKey: HasKey = testOrCondition("hasKey", 1, ([key]) => ({ test: "key", key }))

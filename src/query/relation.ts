@@ -7,15 +7,17 @@ function quantifier(mode: "some" | "none" | "every"): Quantifier {
     condition({ condition: "exists", join, filters, mode })) as unknown as Quantifier
 }
 
-/** Whether a row behind the join meets all filters: some("items", { quantity: gt(3) }). The same as exists(). */
+/** `EXISTS (…)`: whether a row behind the join meets all filters, some("items", { quantity: gt(3) }). The same as exists(). */
 export const some: Quantifier = quantifier("some")
-/** Whether no row behind the join meets all filters. */
+/** `NOT EXISTS (…)`: whether no row behind the join meets all filters. */
 export const none: Quantifier = quantifier("none")
-/** Whether every row behind the join meets all filters; true where there is none. A filter that is null fails. */
+/**
+ * `NOT EXISTS (… AND (…) IS NOT TRUE)`: whether every row behind the join meets all filters; true where there is none. A filter that is null fails.
+ */
 export const every: Quantifier = quantifier("every")
 
 /**
- * The number of rows behind a join, by a subquery of its own, so that nothing is multiplied: countOf("items"),
+ * `(SELECT count(*) …)`: the number of rows behind a join, by a subquery of its own, so that nothing is multiplied: countOf("items"),
  * countOf("items", { filter: { quantity: gt(3) } }). With a test it is a condition: countOf("items", gt(3)).
  */
 export const countOf: CountOf = ((join: string, first?: unknown, second?: unknown) => {

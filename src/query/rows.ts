@@ -15,7 +15,7 @@ function rows(node: SourceNode, like?: unknown): HasSource {
 }
 
 /**
- * A query over the rows of another: its paths are the other's columns. What a filter on a window needs:
+ * `FROM (SELECT …) AS rows`: a query over the rows of another; its paths are the other's columns. What a filter on a window needs:
  * fromQuery(films.select({ title: "title", n: rowNumber().over({ … }) })).filter({ n: 1 }).
  */
 export const fromQuery: FromQuery = ((query: unknown) => {
@@ -24,7 +24,7 @@ export const fromQuery: FromQuery = ((query: unknown) => {
   return typeof maker.queryOver === "function" ? maker.queryOver(state) : new QueryBuilder(state)
 }) as unknown as FromQuery
 
-/** Rows that are bound as parameters: values({ code: "string", label: "string" }, [{ code: "G", label: "General" }]). */
+/** `unnest($1::text[], $2::text[])`: rows that are bound as parameters, values({ code: "string", label: "string" }, [{ code: "G", label: "General" }]). */
 export const values: Values = ((columns: unknown, list: unknown) => {
   if (typeof columns !== "object" || columns === null || !Array.isArray(list))
     throw new SelectoError("E_UNSUPPORTED_INPUT", 'values() takes columns and rows: values({ code: "string" }, [{ code: "G" }]).')
@@ -42,7 +42,7 @@ export const values: Values = ((columns: unknown, list: unknown) => {
   return rows({ source: "values", columns: read, rows: list as readonly Readonly<Record<string, unknown>>[] })
 }) as unknown as Values
 
-/** Numbers or moments from one to another, both included, as the column `value`: generateSeries(start, end, "1 day"). */
+/** `generate_series($1, $2, $3)`: numbers or moments from one to another, both included, as the column `value`: generateSeries(start, end, "1 day"). */
 export const generateSeries: GenerateSeries = ((from: unknown, to: unknown, step?: unknown) => {
   const moments = from instanceof Date && to instanceof Date
   if (!moments && (typeof from !== "number" || typeof to !== "number"))
@@ -60,7 +60,7 @@ export const generateSeries: GenerateSeries = ((from: unknown, to: unknown, step
 }) as unknown as GenerateSeries
 
 /**
- * The rows of `first`, then of `step` over the rows found before, until there are none or `maxDepth` steps were made. Each row once,
+ * `WITH RECURSIVE`: the rows of `first`, then of `step` over the rows found before, until there are none or `maxDepth` steps were made. Each row once,
  * unless `all`. The step selects the same columns: recursive(roots, (found) => nodes.joinQuery("up", found, { on: { parent_id: "id" },
  * type: "inner" }).select("id", "parent_id"), { maxDepth: 10 }).
  */

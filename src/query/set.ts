@@ -83,9 +83,11 @@ function operation(operator: SetNode["operator"]): (first: unknown, second: unkn
   }
 }
 
-/** Rows of either query, each once; `{ all: true }` keeps duplicates. Columns are matched by name; E_UNLIKE_COLUMNS otherwise. */
+/**
+ * `(…) UNION (…)`: rows of either query, each once; `{ all: true }` keeps duplicates. Columns are matched by name; E_UNLIKE_COLUMNS otherwise.
+ */
 export const union: Union = operation("UNION") as unknown as Union
-/** Rows of the first that are rows of the second. */
+/** `(…) INTERSECT (…)`: rows of the first that are rows of the second. */
 export const intersect: Difference = operation("INTERSECT") as unknown as Difference
-/** Rows of the first that are not rows of the second. */
+/** `(…) EXCEPT (…)`: rows of the first that are not rows of the second. */
 export const except: Difference = operation("EXCEPT") as unknown as Difference

@@ -3,7 +3,9 @@ import { condition, expression } from "./node.ts"
 import { sourceOf } from "./source.ts"
 import type { ExistsIn, Outer, Quantified, Scalar } from "./types/subqueries.ts"
 
-/** The one value of a query of one column: gt("total", scalar(orders.select({ mean: avg("total") }))). Null of no rows. */
+/**
+ * `(SELECT avg(total) …)`: the one value of a query of one column, gt("total", scalar(orders.select({ mean: avg("total") }))). Null of no rows.
+ */
 export const scalar: Scalar = ((query: unknown) =>
   expression({ expression: "subquery", source: sourceOf(query, "scalar()"), quantifier: null })) as unknown as Scalar
 
@@ -15,13 +17,15 @@ export const anyOf: Quantified = ((query: unknown) =>
 export const allOf: Quantified = ((query: unknown) =>
   expression({ expression: "subquery", source: sourceOf(query, "allOf()"), quantifier: "ALL" })) as unknown as Quantified
 
-/** In a query that stands inside another: a column of the one around it. */
+/**
+ * In a query that stands inside another, a column of the one around it: eq("customer_id", outer("id")) is `payments.customer_id = customers.id`.
+ */
 export const outer: Outer = ((path: unknown) => {
   if (typeof path !== "string")
     throw new SelectoError("E_UNSUPPORTED_INPUT", 'outer() takes a path of the query around: outer("customer_id").')
   return expression({ expression: "outer", path })
 }) as unknown as Outer
 
-/** Whether a query has a row: existsIn(payments.filter(eq("customer_id", outer("customer_id")))). */
+/** `EXISTS (SELECT …)`: whether a query has a row, existsIn(payments.filter(eq("customer_id", outer("customer_id")))). */
 export const existsIn: ExistsIn = ((query: unknown) =>
   condition({ condition: "existsIn", source: sourceOf(query, "existsIn()") })) as unknown as ExistsIn

@@ -51,25 +51,25 @@ const offsetCheck = ([, offset]: readonly unknown[]): void => {
   if (offset !== undefined) wholeFrom(0, offset, "The offset of lag() and lead()")
 }
 
-/** 1, 2, 3 … in the order of the window. */
+/** `row_number() OVER (…)`: 1, 2, 3 … in the order of the window. */
 export const rowNumber: RankFunction = windowCall("row_number")
-/** Place in the order; equals share one and leave a gap behind them. */
+/** `rank() OVER (…)`: place in the order; equals share one and leave a gap behind them. */
 export const rank: RankFunction = windowCall("rank")
-/** Place in the order; equals share one and leave no gap. */
+/** `dense_rank() OVER (…)`: place in the order; equals share one and leave no gap. */
 export const denseRank: RankFunction = windowCall("dense_rank")
-/** (rank - 1) / (rows - 1), from 0 to 1. */
+/** `percent_rank() OVER (…)`: (rank - 1) / (rows - 1), from 0 to 1. */
 export const percentRank: RankFunction = windowCall("percent_rank")
-/** Share of the rows that come before or are equal, above 0 to 1. */
+/** `cume_dist() OVER (…)`: share of the rows that come before or are equal, above 0 to 1. */
 export const cumeDist: RankFunction = windowCall("cume_dist")
-/** Which of `buckets` parts of equal size the row falls into, from 1. */
+/** `ntile($1) OVER (…)`: which of so many parts of equal size the row falls into, from 1. */
 export const ntile: Ntile = windowCall("ntile", ([buckets]) => wholeFrom(1, buckets, "The argument of ntile()"))
-/** The value some rows before, 1 by default: lag("total", 1, 0). */
+/** `lag(total, $1, $2) OVER (…)`: the value some rows before, 1 by default: lag("total", 1, 0). */
 export const lag: OffsetFunction = windowCall("lag", offsetCheck)
-/** The value some rows after, 1 by default. */
+/** `lead(total, $1, $2) OVER (…)`: the value some rows after, 1 by default. */
 export const lead: OffsetFunction = windowCall("lead", offsetCheck)
-/** The first value of the frame. */
+/** `first_value(total) OVER (…)`: the first value of the frame. */
 export const firstValue: FrameFunction = windowCall("first_value")
-/** The last value of the frame, which without a frame of its own ends at the current row. */
+/** `last_value(total) OVER (…)`: the last value of the frame, which without a frame of its own ends at the current row. */
 export const lastValue: FrameFunction = windowCall("last_value")
-/** The nth value of the frame, from 1. */
+/** `nth_value(total, $1) OVER (…)`: the nth value of the frame, from 1. */
 export const nthValue: NthValue = windowCall("nth_value", ([, n]) => wholeFrom(1, n, "The position of nthValue()"))

@@ -4,6 +4,7 @@ import { documentOf } from "../pseudonymise.ts"
 import type { PlanPicture } from "./picture.ts"
 import { shortCount, shortTime, titleOf } from "./title.ts"
 
+/** Options of {@link renderHtml}. */
 export interface HtmlOptions {
   /** Shown beside the picture. Default none. */
   readonly issues?: readonly PlanIssue[] | undefined

@@ -3,6 +3,7 @@ import { type PlanIssue, type Severity, severities } from "../issue.ts"
 import { type Plan, type PlanNode, planNodes } from "../plan.ts"
 import { cut, shortCount, shortTime, titleOf, wrapped } from "./title.ts"
 
+/** Options of {@link renderTree}. */
 export interface RenderOptions {
   /** Columns of the terminal. Default 80; from 110 on more figures are shown. */
   readonly width?: number | undefined
