@@ -152,6 +152,8 @@ orders.filter(
   gt("total", ref("weight")),
   eq(lower("status"), "paid"),
   between("id", 1, 2),
+  during("created_at", "2023-01-01", new Date()),
+  { created_at: between(new Date(), "2024-01-01") },
   contains("status", "x"),
   contains("tags", ["x"]),
   contains("meta", { a: [1] }),

@@ -30,16 +30,17 @@ export type Ordering = Compare<OrderedKind>
 
 /** `between` (inclusive) and `during` (half-open: from <= x < to). */
 export interface Between {
-  <const V extends SqlValue>(from: V, to: V): Test<V, OrderedKind>
+  <const V extends SqlValue, const W extends SqlValue>(from: V, to: W): Test<V | W, OrderedKind>
   <
     S extends AnyScope = Loose,
     const L extends (keyof S["~fields"] & string) | Expr<unknown, S> = Left<S>,
     const V extends Accepts<S, L> | Expr<unknown, S> = Accepts<S, L>,
+    const W extends Accepts<S, L> | Expr<unknown, S> = Accepts<S, L>,
   >(
     left: L | NoInfer<Expr<unknown, S>>,
     from: V | NoInfer<Expr<unknown, S>>,
-    to: V | NoInfer<Expr<unknown, S>>,
-  ): Condition<Needs<S, L, Need<V>>>
+    to: W | NoInfer<Expr<unknown, S>>,
+  ): Condition<Needs<S, L, Need<V> & Need<W>>>
 }
 
 /** `oneOf`, `noneOf`: an empty list matches nothing, and everything. */
