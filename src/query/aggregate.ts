@@ -88,7 +88,10 @@ function sets(kind: "ROLLUP" | "CUBE", by: readonly unknown[]): unknown {
   return groupingValue({ kind, sets: by.map((item) => (Array.isArray(item) ? item : [item])) })
 }
 
-/** `ROLLUP (a, b)`: groups of (a, b), of (a), and of all rows. A list among the arguments stays together. */
+/**
+ * `ROLLUP (a, b)`: groups of (a, b), of (a), and of all rows. A list among the arguments stays together. What a row is not grouped by is
+ * null in it, which the row's type does not say; grouping() tells such a null from a value.
+ */
 export const rollup: GroupingFunction = ((...by: readonly unknown[]) => sets("ROLLUP", by)) as unknown as GroupingFunction
 /** `CUBE (a, b)`: groups of every subset. */
 export const cube: GroupingFunction = ((...by: readonly unknown[]) => sets("CUBE", by)) as unknown as GroupingFunction

@@ -82,7 +82,7 @@ export interface Query<out Row, in out D extends AnyScope, in out F = None>
   ): Query<RowWith<D, F, A, R>, D, F & Selected<D, A, R>>
   /** Rows that meet all filters, those of earlier calls included. */
   filter(...filters: readonly Filter<D>[]): this
-  /** Paths before aliases. */
+  /** Paths before aliases. With rollup(), cube() or groupingSets(), what a row is not grouped by is null, whatever its type says. */
   groupBy(...by: readonly ((keyof D["~fields"] & string) | (keyof F & string) | Expr<unknown, D> | Grouping<D>)[]): this
   /** Groups that meet all filters; paths before aliases. */
   having(...filters: readonly Filter<Both<D, F>>[]): this
@@ -94,7 +94,10 @@ export interface Query<out Row, in out D extends AnyScope, in out F = None>
   ): this
   limit(count: number): this
   offset(count: number): this
-  /** Joins although no path needs it, or with another type than the domain declares. */
+  /**
+   * Joins although no path needs it, or with another type than the domain declares. A right or full join makes every column nullable; a left
+   * one in the place of an inner one brings nulls that the types of its columns do not say.
+   */
   join<const T extends "left" | "inner" | "right" | "full" = "left">(
     path: keyof D["~joins"] & string,
     options?: JoinOptions<T>,
