@@ -57,6 +57,7 @@ function bare(type: string): string {
     .replace(/\(\d+(,-?\d+)?\)/, "")
     .replace(/\s+/g, " ")
     .trim()
+    .replace(/^interval .*/, "interval")
 }
 
 /** A type's name as domains write it: dotted, unquoted. */

@@ -54,7 +54,7 @@ export function checkPageOrder(
     refuse("keys that are known before windows are made: page fromQuery(query) by the alias.")
   for (const key of order)
     if (castName(key.type, quoteIdentifier) === null || kindOf(key.type) === "json")
-      refuse("keys whose type the domain declares; cast() the expression in orderBy().")
+      refuse("keys of declared types that have an order; cast() what has none, and expressions.")
 }
 
 function kindsOf(block: Block): readonly (readonly [declared: JoinKind, written: JoinKind])[] {

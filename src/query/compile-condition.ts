@@ -2,7 +2,7 @@ import { type ColumnType, columnType, kindOf } from "../domain/column-type.ts"
 import { SelectoError } from "../errors.ts"
 import { quoteIdentifier } from "../sql/identifier.ts"
 import { type Block, bind, freshAlias } from "./block.ts"
-import { boundAs, compileExpression, compilePath, fits } from "./compile-expression.ts"
+import { boundAs, castTo, compileExpression, compilePath, fits } from "./compile-expression.ts"
 import { compileSearch } from "./compile-search.ts"
 import { compileSource } from "./compile-source.ts"
 import { compileExists } from "./compile-subquery.ts"
@@ -94,10 +94,9 @@ function compileTest(block: Block, left: Compiled, path: string, test: TestNode)
     }
     case "list": {
       refuse(type, path, test.negated ? "noneOf" : "oneOf", ["json", "array", "range"])
-      const list = bind(
-        block.compilation,
-        test.values.map((value) => encode(value, type, path)),
-      )
+      const values = test.values.map((value) => encode(value, type, path))
+      const listed = bind(block.compilation, values)
+      const list = type.type === "other" ? castTo(listed, columnType("array", { of: type })) : listed
       return test.negated ? `${left.sql} <> ALL (${list})` : `${left.sql} = ANY (${list})`
     }
     case "search":
@@ -160,11 +159,17 @@ function compileContains(block: Block, left: Compiled, path: string, value: unkn
 function operand(block: Block, value: unknown, type: ColumnType, path: string): string {
   if (isExpression(value) && value.node.expression === "subquery" && value.node.quantifier !== null)
     return `${value.node.quantifier} (${oneColumn(block, value.node.source, path).sql})`
-  if (!isExpression(value)) return bind(block.compilation, encode(value, type, path))
+  if (!isExpression(value)) return bound(block, value, type, path)
   // With a cast of its own, PostgreSQL would find no operator for an enum, a uuid or a moment beside a text.
   const { node } = value
-  if (node.expression === "literal" && fits(node.value, type)) return bind(block.compilation, encode(node.value, type, path))
+  if (node.expression === "literal" && fits(node.value, type)) return bound(block, node.value, type, path)
   return compileExpression(block, value).sql
+}
+
+/** A value as the type of the column beside it, which PostgreSQL infers, but for types that it compares by a more general operator. */
+function bound(block: Block, value: unknown, type: ColumnType, path: string): string {
+  const placeholder = bind(block.compilation, encode(value, type, path))
+  return type.type === "other" ? castTo(placeholder, type) : placeholder
 }
 
 /** A query of one column, inside the statement. */

@@ -111,7 +111,7 @@ export function boundAs(block: Block, value: unknown, type: ColumnType, where: s
   return { sql: castTo(bind(block.compilation, value === null ? null : encode(value, type, where)), type), type }
 }
 
-function castTo(placeholder: string, type: ColumnType): string {
+export function castTo(placeholder: string, type: ColumnType): string {
   const cast = castName(type, quoteIdentifier)
   return cast === null ? placeholder : `${placeholder}::${cast}`
 }
@@ -146,6 +146,9 @@ export function fits(value: unknown, type: ColumnType): boolean {
   if (type.type === "unknown") return false
   switch (kindOf(type)) {
     case "number":
+      // Exact numbers are text in rows.
+      if (typeof value === "string")
+        return (type.type === "bigint" || type.type === "decimal") && /^[+-]?\d+(?:\.\d*)?$/.test(value)
       return (
         typeof value === "bigint" ||
         (typeof value === "number" && (type.type === "decimal" || type.type === "float" || Number.isInteger(value)))

@@ -293,8 +293,8 @@ function compileValues(compilation: Compilation, node: ValuesNode): CompiledSour
     return encode(row[name], type, name)
   }
   const alias = `listed(${names.join(", ")})`
-  if (columns.some((column) => column.type.type === "array")) {
-    // unnest would take arrays of arrays apart to their last element.
+  if (columns.some((column) => column.type.type === "array" || column.type.type === "other")) {
+    // unnest would take arrays of arrays apart to their last element, and rows to their columns.
     const listed = rows.map(
       (row) => `(${columns.map((column, index) => `${bind(compilation, value(row, column))}::${casts[index]}`).join(", ")})`,
     )

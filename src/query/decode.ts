@@ -1,5 +1,6 @@
 import type { ColumnType } from "../domain/column-type.ts"
 import { SelectoError } from "../errors.ts"
+import { delimiterOf } from "./encode.ts"
 
 export type Decode = (text: string) => unknown
 
@@ -23,7 +24,7 @@ export function decoderOf(type: ColumnType): Decode {
     case "jsonb":
       return JSON.parse
     case "array":
-      return type.of === null ? decodeText : arrayDecoder(decoderOf(type.of))
+      return type.of === null ? decodeText : arrayDecoder(decoderOf(type.of), delimiterOf(type.of))
     default:
       return decodeText
   }
@@ -76,7 +77,7 @@ function decodeBytes(text: string): Uint8Array {
 }
 
 /** Reads an array literal such as {1,NULL,"a b",{2}}, nested as deep as it is. */
-export function arrayDecoder(element: Decode): Decode {
+export function arrayDecoder(element: Decode, delimiter: "," | ";" = ","): Decode {
   return (text) => {
     // Bounds such as [0:2]={1,2,3} come before the braces.
     let at = text.startsWith("[") ? text.indexOf("=") + 1 : 0
@@ -84,7 +85,7 @@ export function arrayDecoder(element: Decode): Decode {
       const items: unknown[] = []
       at++
       while (text[at] !== "}") {
-        if (text[at] === ",") at++
+        if (text[at] === delimiter) at++
         if (text[at] === "{") items.push(level())
         else items.push(item())
         if (at >= text.length) throw new SelectoError("E_DECODE", "An array value ended before its closing brace.")
@@ -95,7 +96,7 @@ export function arrayDecoder(element: Decode): Decode {
     const item = (): unknown => {
       if (text[at] !== '"') {
         const start = at
-        while (at < text.length && text[at] !== "," && text[at] !== "}") at++
+        while (at < text.length && text[at] !== delimiter && text[at] !== "}") at++
         const bare = text.slice(start, at)
         return bare.toUpperCase() === "NULL" ? null : element(bare)
       }

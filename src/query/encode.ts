@@ -208,7 +208,8 @@ function stringify(value: unknown, path: string): string | undefined {
 
 function array(value: unknown, type: ColumnType, path: string): unknown {
   if (!Array.isArray(value)) return invalid(value, path, "an array")
-  return value.map((element) => encode(element, type.of ?? columnType("unknown"), path))
+  const elements = value.map((element) => encode(element, type.of ?? columnType("unknown"), path))
+  return delimiterOf(type.of) === "," ? elements : `{${elements.join(";")}}`
 }
 
 function scalar(value: unknown, path: string): unknown {
@@ -227,6 +228,28 @@ const rangeNames: Readonly<Partial<Record<ColumnType["type"], string>>> = {
   timestamptz: "tstzrange",
 }
 
+/** What stands between the elements of an array: a comma for every type of PostgreSQL's own but one. */
+export function delimiterOf(element: ColumnType | null): "," | ";" {
+  return element?.type === "other" && element.pgType === "box" ? ";" : ","
+}
+
+/** Names of several words, which the server takes as they are and finds under another name in quotes. */
+const standardNames: Readonly<Record<string, string>> = {
+  "bit varying": "varbit",
+  "character varying": "varchar",
+  "double precision": "float8",
+  "time with time zone": "timetz",
+  "time without time zone": "time",
+  "timestamp with time zone": "timestamptz",
+  "timestamp without time zone": "timestamp",
+}
+
+/** A declared type's name, quoted; what stands in parentheses behind it would cut a value. */
+function typeName(pgType: string, quote: (name: string) => string): string {
+  const [, name = "", brackets = ""] = /^(.*?)(?:\s*\([^()]*\))?((?:\[\])*)$/s.exec(pgType) ?? []
+  return `${standardNames[name.toLowerCase()] ?? name.split(".").map(quote).join(".")}${brackets}`
+}
+
 /** The PostgreSQL type to cast a bound value to where the server could not infer it. Null: no cast needed or known. */
 export function castName(type: ColumnType, quote: (name: string) => string): string | null {
   switch (type.type) {
@@ -236,7 +259,7 @@ export function castName(type: ColumnType, quote: (name: string) => string): str
       return null
     case "enum":
     case "other":
-      return type.pgType === null ? null : type.pgType.split(".").map(quote).join(".")
+      return type.pgType === null ? null : typeName(type.pgType, quote)
     case "array": {
       const element = type.of === null ? null : castName(type.of, quote)
       return element === null ? null : `${element}[]`

@@ -26,6 +26,24 @@ eachServer(
       expect(source.primaryKey).toBe("id")
     })
 
+    test("types whose names have several words or carry a size", async () => {
+      await target.sql.exec(`create table store.sized (id int primary key, v varchar(10), n numeric(5, 2)[], at timestamp(3), i interval day to second(3), s interval(2),
+        b bit varying(5), t time(3) with time zone, c char(5), q "char")`)
+      const { source } = await introspectDefinition(selecto, { root: "sized" })
+      expect(source.columns).toEqual({
+        id: "integer",
+        v: "string?",
+        n: { type: "array", of: "decimal", nullable: true },
+        at: "timestamp?",
+        i: "interval?",
+        s: "interval?",
+        b: { type: "other", pgType: "bit varying", nullable: true },
+        t: { type: "other", pgType: "time with time zone", nullable: true },
+        c: "string?",
+        q: { type: "other", pgType: "char", nullable: true },
+      })
+    })
+
     test("joins in both directions, composite keys and link tables", async () => {
       const { source, schemas, joins } = await introspectDefinition(selecto, { root: "store.orders", depth: 4 })
       expect(source.associations).toMatchObject({

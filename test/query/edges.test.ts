@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest"
 import { defineDomain } from "../../src/domain/define.ts"
 import { count, max, stringAgg, sum } from "../../src/query/aggregate.ts"
 import { coalesce, dateTrunc } from "../../src/query/calls.ts"
-import { between, contains, eq, gt, isNull, lt, noneOf } from "../../src/query/condition.ts"
+import { between, contains, eq, gt, isNull, lt, noneOf, oneOf } from "../../src/query/condition.ts"
 import { caseOf, caseWhen, cast, desc, literal, nest, ref } from "../../src/query/expression.ts"
 import { from, type QueryBuilder } from "../../src/query/query.ts"
 import { some } from "../../src/query/relation.ts"
@@ -256,6 +256,76 @@ eachServer(
         (from(everyType) as unknown as QueryBuilder).select({ m: stringAgg(path as never, "; ").orderBy("id" as never) })
       expect(await values(joined("a_mood"))).toEqual(["ok; sad"])
       expect(await values(joined("a_uuid"))).toEqual(["00000000-0000-4000-8000-00000000000a"])
+    })
+
+    describe("types that only PostgreSQL knows", () => {
+      const odd = defineDomain({
+        name: "Odd",
+        source: {
+          table: "odd",
+          schema: "store",
+          primaryKey: "id",
+          columns: {
+            id: "integer",
+            bits: { type: "other", pgType: "bit varying" },
+            octet: { type: "other", pgType: "bit" },
+            clock: { type: "other", pgType: "time with time zone" },
+            pair: { type: "other", pgType: "store.pair" },
+            table: { type: "other", pgType: "regclass" },
+            boxes: { type: "array", of: { type: "other", pgType: "box" } },
+            pairs: { type: "array", of: { type: "other", pgType: "store.pair" } },
+          },
+        },
+      })
+      const row = {
+        id: 1,
+        bits: "101",
+        octet: "10101010",
+        clock: "10:00:00+02",
+        pair: '(1,"x y")',
+        table: "pg_class",
+        boxes: ["(1,1),(0,0)", "(2,2),(1,1)"],
+        pairs: ['(1,"a,b")'],
+      }
+      test("are found, replaced, listed and paged by their text", async () => {
+        await target.sql.exec(`
+          drop table if exists store.odd; drop type if exists store.pair;
+          create type store.pair as (x int, y text);
+          create table store.odd (id int primary key, bits bit varying(5), octet bit(8), clock time with time zone, pair store.pair, "table" regclass, boxes box[], pairs store.pair[]);
+          insert into store.odd values (1, B'101', B'10101010', '10:00:00+02', row(1, 'x y'), 'pg_class', '{(1,1),(0,0);(2,2),(1,1)}', array[row(1, 'a,b')::store.pair]); insert into store.odd values (2)`)
+        const rowsOfOdd = from(odd) as unknown as QueryBuilder
+        expect(await rows(rowsOfOdd.filter({ id: 1 }))).toEqual([row])
+        for (const column of ["bits", "octet", "clock", "pair", "table"] as const) {
+          expect(await ids(rowsOfOdd.filter({ [column]: row[column] })), column).toEqual([1])
+          expect(await ids(rowsOfOdd.filter({ [column]: oneOf([row[column]]) })), column).toEqual([1])
+          expect(await values(rowsOfOdd.select({ x: coalesce(column as never, row[column]) })), column).toEqual([
+            row[column],
+            row[column],
+          ])
+        }
+        const columns = {
+          boxes: { type: "array", of: { type: "other", pgType: "box" } },
+          pair: { type: "other", pgType: "store.pair" },
+        } as const
+        expect(await rows(fromQuery(listed(columns, [{ boxes: row.boxes, pair: row.pair }])))).toEqual([
+          { boxes: row.boxes, pair: row.pair },
+        ])
+        expect(await ids(rowsOfOdd.filter({ pairs: contains(row.pairs) }))).toEqual([1])
+      })
+      const ids = (made: QueryBuilder) => values(made.select("id").orderBy("id"))
+    })
+
+    test("exact numbers are text, and a text of digits stands beside them", async () => {
+      expect(await values(query.select({ s: coalesce(sum("total"), "0.00") }).filter({ id: 99 }))).toEqual(["0.00"])
+      expect(
+        await values(
+          query
+            .select({ x: caseWhen([[eq("id", 1), "7.50"]], ref("total")) })
+            .filter({ id: oneOf([1, 2]) })
+            .orderBy("id"),
+        ),
+      ).toEqual(["7.50", "20.00"])
+      expect(await values(query.select("id").filter(eq("total", literal("10.5"))))).toEqual([1])
     })
   },
   { template: shop },
