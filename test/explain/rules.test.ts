@@ -323,6 +323,8 @@ Execution Time: 402.000 ms`
       .replace("402.000", "1002.000")
     expect(told(aggregated)).toBe("parallel_imbalance at 0.0")
     expect(told(append(130)), "several parts by the first process").toBe("")
+    const cheap = aggregated.replace("..394.000", "..20.000").replaceAll("..1.000", "..0.500")
+    expect(told(cheap), "a part whose scan is cheap beside the append").toBe("parallel_imbalance at 0.0")
   })
   it("is measured by the blocks that each process read, where its filter leaves no rows to count", () => {
     const scan = (

@@ -109,8 +109,11 @@ function startedLate(node: PlanNode, waste: Waste): boolean {
   const shares = processesOf(driver)
   if (shares?.length !== waste.processes.length) return false
   const slowest = shares[waste.slowest]!
+  const timeOf = (member: PlanNode): number => (member.inclusive.time ?? 0) * member.parallelism
+  // An Append that hands on many cheap rows may take longer over them than its parts do.
+  const parts = driver.children.reduce((sum, member) => sum + timeOf(member), 0)
   const undivided = (member: PlanNode): boolean =>
-    member.raw["Parallel Aware"] !== true && (member.inclusive.time ?? 0) * member.parallelism >= 0.5 * slowest.time
+    member.raw["Parallel Aware"] !== true && timeOf(member) >= 0.5 * Math.min(slowest.time, parts)
   if (driver.type === "Append" && driver.children.some(undivided)) return false
   const others = shares.reduce((sum, one, at) => sum + (at === waste.slowest ? 0 : one.work), 0)
   // Where some rows are dear, whoever has them gets through less than the others; so little says nothing of what a row costs.

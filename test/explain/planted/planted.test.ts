@@ -40,32 +40,33 @@ eachServer(
   "planted problems",
   (target) => {
     beforeAll(() => reachFar(target.sql, target.server.server.port, target.server.name))
+    const check = async (planted: PlantedCase): Promise<void> => {
+      for (const format of ["json", "text"] as const) {
+        for (const text of planted.before ?? []) await target.sql.query(text)
+        const database = openDatabase(target.source)
+        try {
+          const answer = await explainStatement(
+            database,
+            { text: planted.text, values: [] },
+            {
+              analyze: planted.plain !== true,
+              writes: "rollback",
+              local: planted.settings,
+              serialize: planted.serialize,
+              verbose: true,
+              format,
+            },
+          )
+          const plan = typeof answer === "string" ? parsePlan(answer) : answer
+          expect.soft(faultsOf(planted, plan), `${format}\n${typeof answer === "string" ? answer : ""}`).toEqual([])
+        } finally {
+          await database.close()
+        }
+      }
+    }
     describe.each(Object.entries(families))("%s", (_family, cases) => {
       const here = cases.filter((one) => target.version >= (one.since ?? 0) && target.version <= (one.until ?? 99))
-      it.each(here.map((one) => [one.name, one] as const))("%s", async (_name, planted) => {
-        for (const format of ["json", "text"] as const) {
-          for (const text of planted.before ?? []) await target.sql.query(text)
-          const database = openDatabase(target.source)
-          try {
-            const answer = await explainStatement(
-              database,
-              { text: planted.text, values: [] },
-              {
-                analyze: planted.plain !== true,
-                writes: "rollback",
-                local: planted.settings,
-                serialize: planted.serialize,
-                verbose: true,
-                format,
-              },
-            )
-            const plan = typeof answer === "string" ? parsePlan(answer) : answer
-            expect.soft(faultsOf(planted, plan), `${format}\n${typeof answer === "string" ? answer : ""}`).toEqual([])
-          } finally {
-            await database.close()
-          }
-        }
-      })
+      for (const planted of here) it(planted.name, { retry: planted.race === true ? 2 : 0 }, () => check(planted))
     })
   },
   { template: plantedSchema, pglite: false },

@@ -128,7 +128,7 @@ const kinds = `
   insert into tagged select g, array[g % 1000, g % 77] from generate_series(1, 40000) g;
   create index tagged_tags on tagged using gin (tags);
   create table heavy (id int, n int, pad text);
-  insert into heavy select g, case when g <= 40 then 30000 else 10 end, repeat('p', 100) from generate_series(1, 20000) g;
+  insert into heavy select g, case when g <= 40 then 150000 else 10 end, repeat('p', 100) from generate_series(1, 20000) g;
   create function burn(n int) returns int language plpgsql parallel safe as $f$ declare s int := 0; begin for i in 1..n loop s := s + 1; end loop; return s; end $f$;
 `
 
