@@ -19,8 +19,6 @@ export interface PlantedCase {
   readonly serialize?: boolean | undefined
   /** Run before each of its plans, each statement by itself: a symptom that its first reader takes away. */
   readonly before?: readonly string[] | undefined
-  /** Which process gets what is a race: run again where it went otherwise. */
-  readonly race?: boolean | undefined
 }
 
 export const serial = { max_parallel_workers_per_gather: "0", jit: "off" }

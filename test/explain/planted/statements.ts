@@ -84,14 +84,12 @@ export const statementCases = planted([
     text: "select count(*), max(md5(md5(md5(md5(v))))) from uneven",
     settings: { ...parallel, max_parallel_workers_per_gather: "3" },
     expect: ["parallel_imbalance"],
-    race: true,
   },
   {
     name: "rows that are dearer than others",
     text: "select sum(burn(n)) from heavy",
     settings: { ...parallel, max_parallel_workers_per_gather: "2" },
     expect: ["parallel_imbalance"],
-    race: true,
   },
   {
     name: "unindexed foreign key, updated",
