@@ -1,6 +1,6 @@
 import type { Database } from "../database/database.ts"
 import { SelectoError } from "../errors.ts"
-import { repairNormalised } from "./repair.ts"
+import { repairNormalised } from "../sql/index.ts"
 import type { WorkloadStatement } from "./workload.ts"
 
 export interface StatementsOptions {

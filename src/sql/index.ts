@@ -22,6 +22,7 @@ export {
   splitStatementsSync,
   sqlLoaded,
 } from "./parse.ts"
+export { repairNormalised } from "./repair.ts"
 export { resolveShape, type ShapeCatalog } from "./resolve.ts"
 export * from "./shape.ts"
 export {

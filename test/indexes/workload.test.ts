@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest"
 import { formatAdvice, logWorkload, sqlWorkload } from "../../src/indexes/index.ts"
-import { repairNormalised } from "../../src/indexes/repair.ts"
+import { repairNormalised } from "../../src/sql/repair.ts"
 
 describe("SQL files", () => {
   test("are split by the grammar; equal statements are counted; a bad one hides no other", async () => {
