@@ -85,7 +85,7 @@ export interface Session {
 
 /** What a database can do, fixed by driver and connection, known without asking the server. */
 export interface DriverCapabilities {
-  /** "one": a single session, so nothing can run beside it (in-process PGlite). */
+  /** "one": a single session, so nothing can run beside it (in-process PGlite, a pool of one connection). */
   readonly sessions: "many" | "one"
   /** A running statement can be cancelled on the server. */
   readonly cancel: boolean

@@ -156,5 +156,6 @@ function openUrl(url: string, options: OpenOptions): Database {
     })
     return pgDatabase(pool, { owned: true })
   }
-  return lazyDatabase("pg", capabilities, open, direct)
+  const { max = options.maxConnections } = (options.pool ?? {}) as { max?: unknown }
+  return lazyDatabase("pg", max === 1 ? { ...capabilities, sessions: "one" } : capabilities, open, direct)
 }

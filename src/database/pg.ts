@@ -50,8 +50,9 @@ class PgDatabase implements Database {
     this.#owned = options.owned ?? false
     this.#canceller = new Canceller(pool)
     this.direct = options.direct ?? this
-    const pipelined = (pool.options as { pipeline?: boolean } | undefined)?.pipeline === true
-    this.capabilities = pipelined ? { ...wired, pipeline: false } : wired
+    const { pipeline: pipelined, max } = (pool.options ?? {}) as { pipeline?: boolean; max?: number }
+    // Of a pool of one connection nothing may be held: everybody else would wait for it.
+    this.capabilities = { ...wired, pipeline: pipelined !== true, sessions: max === 1 ? "one" : "many" }
     // A connection that breaks while it lies in the pool is no fault of anyone: the pool replaces it.
     if (this.#owned) pool.on?.("error", () => {})
   }
