@@ -4,6 +4,7 @@ import { cpus, loadavg } from "node:os"
 import type { BenchResult } from "./support/compare.ts"
 
 const benches: Readonly<Record<string, () => Promise<BenchResult | BenchResult[]>>> = {
+  collect: async () => (await import("./collect.ts")).collectBench(),
   compile: async () => (await import("./compile.ts")).compileBench(),
   shapes: async () => (await import("./compile-shapes.ts")).compileShapesBench(),
   execute: async () => (await import("./execute.ts")).executeBench(),

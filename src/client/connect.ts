@@ -4,12 +4,14 @@ import { SelectoError } from "../errors.ts"
 import { hintStage } from "../hints/index.ts"
 import { createMonitor } from "../monitor/index.ts"
 import type { ScopeArguments, Start } from "../query/types/query.ts"
+import { monitorPorts } from "./monitor-ports.ts"
 import type { ConnectOptions, ConnectTarget } from "./options.ts"
 import { type Selecto, selectoOf } from "./selecto.ts"
 
 /**
- * Connects to a database: a URL (we open a pool and close it), a pg.Pool, the sql of postgres.js, a PGlite or any Database (left open). Nothing is sent until
- * the first statement. Throws E_NO_DATABASE_URL for undefined and E_UNSUPPORTED_INPUT for anything else.
+ * Connects to a database: a URL (we open a pool and close it), a pg.Pool, the sql of postgres.js, a PGlite or any Database (left
+ * open). Nothing is sent until the first statement, unless the monitor is told to watch the server. Throws E_NO_DATABASE_URL for
+ * undefined and E_UNSUPPORTED_INPUT for anything else.
  *
  * @example
  * await using selecto = connect(process.env.DATABASE_URL)
@@ -23,7 +25,9 @@ export function connect(target: ConnectTarget, options: ConnectOptions = {}): Se
     )
   const database = openDatabase(target, options)
   const { monitor: watching } = options
-  const monitor = watching === undefined || watching === false ? null : createMonitor(watching === true ? {} : watching)
+  const monitor =
+    watching === undefined || watching === false ? null : createMonitor(watching === true ? {} : watching, monitorPorts(database))
+  monitor?.service.start()
   const stages = [hintStage(database), ...(monitor === null ? [] : [monitor.stage])]
   // A Database that was passed in is its owner's to close; over a pool the adapter itself leaves the pool open.
   const close = (): Promise<void> => (database === target ? Promise.resolve() : database.close())

@@ -52,7 +52,7 @@ export function selectoOf(
 ): Selecto {
   const close = async (): Promise<void> => {
     if (transaction !== null) return
-    monitor?.close()
+    await monitor?.close()
     await (options.close ?? (() => database.close()))()
   }
   const connection: Connection = {
@@ -91,7 +91,7 @@ export function selectoOf(
       )
     },
     capabilities: () => connection.capabilities(),
-    indexes: indexService(database),
+    indexes: indexService(database, { monitorWorkload: monitor === null ? undefined : async () => monitor.workload() }),
     get monitor(): Monitor {
       if (monitor === null)
         throw new SelectoError("E_NOT_SUPPORTED", "Nothing is recorded: connect with { monitor: true } or its options.", {

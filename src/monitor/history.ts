@@ -16,6 +16,7 @@ import {
 } from "./history-schema.ts"
 import { type ExecutionTime, executionTimeOf } from "./metrics.ts"
 import type { Monitor } from "./monitor.ts"
+import { installWatchStatements, uninstallWatchStatements } from "./watch-schema.ts"
 
 export interface HistoryOptions {
   /** Minute records kept in memory while they cannot be written; older ones are dropped and counted. Default 5,000. */
@@ -79,14 +80,15 @@ export class History {
         { text: "select pg_advisory_xact_lock($1) /* selecto:monitor */", values: [String(tidyLock)] },
         this.#options,
       )
-      for (const statement of installStatements()) await session.query(statement, this.#options)
+      for (const statement of [...installStatements(), ...installWatchStatements()]) await session.query(statement, this.#options)
     })
   }
 
   /** Drops the tables and all that is in them. */
   async uninstall(): Promise<void> {
     await this.#transaction(async (session) => {
-      for (const statement of uninstallStatements()) await session.query(statement, this.#options)
+      for (const statement of [...uninstallStatements(), ...uninstallWatchStatements()])
+        await session.query(statement, this.#options)
     })
     this.#made.clear()
     this.#known.clear()

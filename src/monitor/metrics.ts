@@ -1,5 +1,7 @@
 import type { Entry, Identity, Tally } from "./entry.ts"
 import { geometricMean, percentile, relativeError } from "./histogram.ts"
+import type { Coverage } from "./server/report.ts"
+import type { ServerStatement } from "./server/statements.ts"
 import { windowOf } from "./store.ts"
 
 /** Where a figure comes from, from how many values, and how far it may be off. */
@@ -7,13 +9,14 @@ export interface Origin {
   readonly source: string
   /** Values it is made of. */
   readonly n: number
-  /** Largest relative error; 0 for what was counted. */
-  readonly relativeError: number
+  /** Largest relative error; 0 for what was counted, null where no bound can be given. */
+  readonly relativeError: number | null
 }
 
 /** Time of executions as this process saw them, pool wait excluded. Milliseconds. */
 export interface ExecutionTime extends Origin {
   readonly source: "client-histogram"
+  readonly relativeError: number
   /** Null while nothing ran. */
   readonly avg: number | null
   /** Null while nothing ran or n is below what the percentile needs: see `tooFew`. */
@@ -28,10 +31,15 @@ export interface ExecutionTime extends Origin {
   readonly tooFew: readonly ("p50" | "p95" | "p99")[]
 }
 
-/** Figures of the collector, which asks the server; see {@link CollectedFigures}. */
+/**
+ * Rows looked at per call: of sampled runs ("plans, sampled"), else what was read in its tables by all statements on them, per call of any of
+ * them. What the server counts for a statement is rows returned.
+ */
 export interface RowsExamined extends Origin {
+  readonly source: "plans, sampled" | "its tables, all statements on them"
   readonly avg: number
-  readonly max: number
+  /** Null where it was not sampled. */
+  readonly max: number | null
 }
 
 /** Memory of sorts, hashes and the like in sampled plans, in bytes: not the memory of the server process. */
@@ -51,13 +59,17 @@ export interface IndexHits extends Origin {
 
 /** What only the server knows of a statement; null where it was not found out. */
 export interface CollectedFigures {
+  /** The server's own counters of it, whoever sent it. */
+  readonly server: ServerStatement | null
+  /** How much of the window the collector saw. */
+  readonly coverage: Coverage | null
   readonly rowsExamined: RowsExamined | null
   readonly memoryUsage: MemoryUsage | null
   readonly indexHits: IndexHits | null
 }
 
-/** Gives the figures of a fingerprint for a window of so many milliseconds. */
-export type CollectedSource = (fingerprint: string, windowMs: number) => CollectedFigures | null
+/** For a window of so many milliseconds, gives the figures of a statement by its fingerprint, and its text where that is known. */
+export type CollectedSource = (windowMs: number) => (fingerprint: string, text: string | null) => CollectedFigures | null
 
 export interface QueryFrequency extends Origin {
   readonly source: "client-count"
@@ -105,10 +117,14 @@ export interface StatementMetrics {
   readonly bytesReceived: (Origin & { readonly avg: number; readonly total: number }) | null
   readonly split: Split | null
   readonly queryFrequency: QueryFrequency
-  /** Null until the collector has figures. */
+  /** Null until the collector has figures, as all that follow. */
   readonly rowsExamined: RowsExamined | null
   readonly memoryUsage: MemoryUsage | null
   readonly indexHits: IndexHits | null
+  /** The server's own counters of the statement: blocks, temporary files, time of I/O and planning; whoever sent it. */
+  readonly server: ServerStatement | null
+  /** How much of the window the server's figures cover, and what was missed. */
+  readonly coverage: Coverage | null
 }
 
 export interface MetricsOptions {
@@ -135,10 +151,11 @@ export function metricsOf(input: MetricsInput): StatementMetrics[] {
   const from = Math.max(input.startedAt, now - windowMs)
   const found = [...input.entries].map((entry) => ({ entry, ...windowOf(entry, from) })).filter(({ tally }) => tally.calls > 0)
   const total = found.reduce((sum, { tally }) => sum + tally.time.sum, 0)
+  const figuresOf = collected?.(windowMs)
   const window = { from: new Date(wallNow - (now - from)), to: new Date(wallNow), seconds: (now - from) / 1000 }
   found.sort((a, b) => rank(a.entry) - rank(b.entry) || b.tally.time.sum - a.tally.time.sum)
   return found.map(({ entry, tally, peakPerMinute }) => {
-    const figures = entry.identity === "other" ? null : (collected?.(entry.fingerprint, windowMs) ?? null)
+    const figures = entry.identity === "other" ? null : (figuresOf?.(entry.fingerprint, entry.text) ?? null)
     return {
       fingerprint: entry.fingerprint,
       identity: entry.identity,
@@ -181,6 +198,8 @@ export function metricsOf(input: MetricsInput): StatementMetrics[] {
       rowsExamined: figures?.rowsExamined ?? null,
       memoryUsage: figures?.memoryUsage ?? null,
       indexHits: figures?.indexHits ?? null,
+      server: figures?.server ?? null,
+      coverage: figures?.coverage ?? null,
     }
   })
 }

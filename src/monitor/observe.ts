@@ -6,8 +6,14 @@ import { currentComment, type TagOptions } from "./tags.ts"
 /** Codes of failures that happened before anything was sent, with or without a connection. */
 const notSent = new Set(["E_POOL_TIMEOUT", "E_POOL_CLOSED", "E_TRANSACTION_CONFLICT", "E_INVALID_VALUE", "E_TOO_MANY_PARAMETERS"])
 
+/** Who looks at calls more closely: at slow ones, and at those that are waited for. */
+export interface CallWatch {
+  wants(time: number): boolean
+  offer(request: Request, time: number): void
+}
+
 /** The outermost stage: measures what the others and the database make of a statement, and puts tags on it when that is asked for. */
-export function observeStage(recorder: Recorder, tags: TagOptions | null): Stage {
+export function observeStage(recorder: Recorder, tags: TagOptions | null, watch: CallWatch | null = null): Stage {
   const tagged = (request: Request): Request => {
     const comment = tags === null ? undefined : currentComment(tags)
     return comment === undefined ? request : { ...request, comment }
@@ -21,7 +27,9 @@ export function observeStage(recorder: Recorder, tags: TagOptions | null): Stage
       try {
         response = await next(tags === null ? request : tagged(request))
       } catch (error) {
-        recordFailure(recorder, request, error, recorder.clock.monotonic() - start, context)
+        const elapsed = recorder.clock.monotonic() - start
+        recordFailure(recorder, request, error, elapsed, context)
+        if (watch?.wants(elapsed) && !notSent.has(stateOf(error))) watch.offer(request, elapsed)
         throw error
       }
       const { source, timings } = response.report
@@ -42,6 +50,7 @@ export function observeStage(recorder: Recorder, tags: TagOptions | null): Stage
           kind,
           context,
         )
+        if (watch?.wants(server + transfer)) watch.offer(request, server + transfer)
       }
       return response
     },
@@ -56,6 +65,7 @@ export function observeStage(recorder: Recorder, tags: TagOptions | null): Stage
           const state = error === undefined ? null : stateOf(error)
           const time = state !== null && notSent.has(state) ? -1 : server + transfer
           recorder.record(request.statement.text, time, poolWait, server, transfer, rows, -1, state, name, kind, context)
+          if (watch?.wants(time)) watch.offer(request, time)
         },
       }
     },

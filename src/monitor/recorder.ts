@@ -40,6 +40,8 @@ export type CallerContext = Readonly<Record<string, unknown>>
 
 export type ObservationListener = (observation: Observation) => void
 
+export type SlowListener = (text: string, time: number, via: Observation["via"]) => void
+
 /** Every finished call is published here while anybody subscribes: `diagnostics_channel.subscribe("selecto:query", …)`. */
 export const queryChannel: ReturnType<typeof channel> = channel("selecto:query")
 
@@ -81,6 +83,8 @@ export class Recorder {
   readonly #listeners = new Set<ObservationListener>()
   readonly #minuteListeners = new Set<(records: readonly MinuteRecord[]) => void>()
   readonly #contexts = new Map<string, () => unknown>()
+  #slowMs = Number.POSITIVE_INFINITY
+  #tellSlow: SlowListener | null = null
   #waiting: Waiting[] = []
   #drain: NodeJS.Immediate | NodeJS.Timeout | null = null
   #minute: NodeJS.Timeout | null = null
@@ -143,6 +147,7 @@ export class Recorder {
       addCall(entry.current, time, poolWait, server, transfer, rows, bytes, error)
       if (name !== null && !entry.names.has(name)) addName(entry, name)
     } else this.#recordUnknown(slot, time, poolWait, server, transfer, rows, bytes, error, name)
+    if (time >= this.#slowMs) this.#guard(() => this.#tellSlow?.(text, time, via))
     if (this.#minute === null) this.#start()
     if (this.#listeners.size > 0 || queryChannel.hasSubscribers)
       this.#tell({
@@ -160,6 +165,12 @@ export class Recorder {
         summary: entry?.summary ?? null,
         context,
       })
+  }
+
+  /** Tells of calls of `ms` milliseconds or more; one listener, since it is on the path of every call. */
+  onSlow(ms: number, listener: SlowListener): void {
+    this.#slowMs = ms
+    this.#tellSlow = listener
   }
 
   onObservation(listener: ObservationListener): () => void {

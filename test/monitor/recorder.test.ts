@@ -86,7 +86,7 @@ describe("metrics", () => {
     call(monitor, "select * from film", 5)
     await monitor.ready()
     const indexHits = { ratio: 0.95, total: 15_420, source: "pg_stat_user_tables", n: 16_231, relativeError: 0 }
-    monitor.collectFrom(() => ({ rowsExamined: null, memoryUsage: null, indexHits }))
+    monitor.collectFrom(() => () => ({ rowsExamined: null, memoryUsage: null, indexHits, server: null, coverage: null }))
     expect(monitor.metrics()[0]).toMatchObject({ rowsExamined: null, memoryUsage: null, indexHits })
   })
 
