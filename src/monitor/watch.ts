@@ -146,7 +146,7 @@ export class Watch {
   health(): WatchHealth {
     return {
       collector: this.collector?.health() ?? null,
-      gaps: this.collector?.state.gaps() ?? [],
+      gaps: this.collector?.gaps() ?? [],
       plans: this.sampler?.health() ?? null,
       channels: this.alerting.health(),
       blind: this.alerting.engine.blind,

@@ -20,6 +20,8 @@ export interface ServerAddress {
 /** A server that this process started. */
 export interface RunningServer extends ServerAddress {
   stop(): Promise<void>
+  /** Stops it and starts it again on the same port, with what it has stored. */
+  restart(): Promise<void>
 }
 
 /** The URL of a database on a server. */
@@ -98,7 +100,20 @@ async function start(
       // The server must not keep the run alive; the closing pipe ends it.
       child.unref()
       ;(child.stdin as unknown as { unref?: () => void }).unref?.()
-      return { ...server, stop: () => stop(child, scratch) }
+      return {
+        ...server,
+        stop: () => stop(child, scratch),
+        restart: async () => {
+          const before = await startedAt(server)
+          child.stdin!.write("restart\n")
+          for (const deadline = Date.now() + 60_000; ; ) {
+            const now = await startedAt(server)
+            if (now !== null && now !== before) return
+            if (Date.now() > deadline) throw new Error(`PostgreSQL ${version} did not come back: ${readLog(home)}`)
+            await delay(20)
+          }
+        },
+      }
     }
     const log = readLog(home)
     await stop(child, null)
@@ -110,14 +125,20 @@ async function start(
 
 /**
  * Runs the server and waits for the end of its standard input, which the kernel closes when the parent dies: so a crashed run
- * leaves nothing behind. The word "keep" leaves the folder for another try.
+ * leaves nothing behind. The word "keep" leaves the folder for another try, "restart" stops the server and starts it again.
  */
 const supervisor = `
 home=$1; shift
 "$@" >"$home/log" 2>&1 </dev/null &
 pid=$!
 keep=no
-while read -r line; do keep=$line; done
+while read -r line; do
+  if [ "$line" = restart ]; then
+    kill -INT $pid; wait $pid
+    "$@" >>"$home/log" 2>&1 </dev/null &
+    pid=$!
+  else keep=$line; fi
+done
 kill -INT $pid 2>/dev/null
 wait $pid
 [ "$keep" = keep ] || rm -rf "$(dirname "$home")"
@@ -140,6 +161,21 @@ async function ready(server: ServerAddress, child: ChildProcess): Promise<boolea
     await delay(50)
   }
   return false
+}
+
+/** When the server that answers was started; null while none does. */
+async function startedAt(server: ServerAddress): Promise<number | null> {
+  const client = new pg.Client({ connectionString: urlOf(server, "postgres") })
+  client.on("error", () => {})
+  try {
+    await client.connect()
+    const { rows } = await client.query<{ at: number }>("select extract(epoch from pg_postmaster_start_time())::float8 as at")
+    return rows[0]?.at ?? null
+  } catch {
+    return null
+  } finally {
+    await client.end().catch(() => {})
+  }
 }
 
 function readLog(home: string): string {

@@ -5,7 +5,7 @@ import type { MonitorPorts } from "../ports.ts"
 import type { Clock } from "../recorder.ts"
 import { type ServerSession, sessionOf } from "./activity.ts"
 import { type Columns, readColumns } from "./columns.ts"
-import type { PartFailure } from "./gaps.ts"
+import type { Gap, PartFailure } from "./gaps.ts"
 import { Leader, type OtherCollector } from "./leader.ts"
 import { identityPart, serverKey } from "./parts/identity.ts"
 import { createParts, type PartName, type Parts, type Readings } from "./parts/index.ts"
@@ -102,6 +102,12 @@ export class Collector {
     return this.#upkeep?.unusedSince ?? new Map()
   }
 
+  /** What is missing of the figures, and what to do. */
+  gaps(): Gap[] {
+    const gaps = this.state.gaps()
+    return this.#leader.pooled ? [...gaps, pooledGap] : gaps
+  }
+
   /** Begins: a round now and each interval, samples in between. */
   start(): void {
     if (this.#timers.length > 0 || this.#stopped) return
@@ -171,6 +177,7 @@ export class Collector {
     try {
       const seated = await this.#seated((session) => this.#round(session, whole))
       if (seated) {
+        await this.#readUpkeep()
         this.#lastSuccess = this.#clock.wall()
         this.#lastRoundAt = this.#clock.monotonic()
         this.#roundTime = performance.now() - start
@@ -242,8 +249,9 @@ export class Collector {
     }
     await this.#readTexts(reader, readings)
     await this.#sample(reader)
-    const upkeep = await this.#readUpkeep(at)
-    this.state.absorb({ at, wall, identity, extension: reader.columns.extension, readings, failures, upkeep })
+    this.state.absorb({ at, wall, identity, extension: reader.columns.extension, readings, failures })
+    // It may be made any time.
+    if (readings.statements?.missing != null) this.#columns = null
   }
 
   async #readTexts(reader: Reader, readings: Readings): Promise<void> {
@@ -253,12 +261,15 @@ export class Collector {
     if (ids.length > 0) await this.#names.learn(await readStatementTexts(reader, ids))
   }
 
-  async #readUpkeep(at: number) {
-    const due = this.#upkeepAt === null || at - this.#upkeepAt >= this.#settings.upkeepMs
-    if (this.#upkeep === null || !due) return null
-    this.#upkeepAt = at
-    // Its own room's failure is not ours; it is asked again an hour later.
-    return await this.#upkeep.read(this.#clock.wall()).catch(() => null)
+  /** Through the pool, when the round's session was given back: it may have been the only one. */
+  async #readUpkeep(): Promise<void> {
+    const now = this.#clock.monotonic()
+    const due = this.#upkeepAt === null || now - this.#upkeepAt >= this.#settings.upkeepMs
+    if (this.#upkeep === null || !due) return
+    this.#upkeepAt = now
+    // A failure there is none of the round; it is asked again when it is due.
+    const upkeep = await this.#upkeep.read(this.#clock.wall()).catch(() => null)
+    if (upkeep !== null) this.state.absorbUpkeep(upkeep)
   }
 
   async #sample(reader: Reader): Promise<void> {
@@ -301,6 +312,12 @@ export class Collector {
     }
     arm(first)
   }
+}
+
+const pooledGap: Gap = {
+  what: "one collector among several processes",
+  reason: "Behind a pooler of transactions no lock outlasts one: every process that watches asks the server.",
+  remedy: "Give connect() the address past the pooler as directUrl.",
 }
 
 /** Errors that say nothing of what was asked, only that nobody answered. */

@@ -20,6 +20,15 @@ const views = [
 
 export type View = (typeof views)[number]
 
+/** pg_stat_statements in this database; null where there is none. */
+export interface StatementsExtension {
+  /** Quoted. */
+  readonly schema: string | null
+  readonly installed: string | null
+  /** The version that this server brings. */
+  readonly available: string | null
+}
+
 /**
  * The columns that the views of this database have. The version of the extension decides, not that of the server: after an upgrade
  * without ALTER EXTENSION … UPDATE they differ.
@@ -27,18 +36,17 @@ export type View = (typeof views)[number]
 export class Columns {
   /** Schema of pg_stat_statements, quoted; null where the extension is not in this database. */
   readonly statementsSchema: string | null
-  /** Version of pg_stat_statements here, and the one that this server brings; null where there is none. */
-  readonly extension: { readonly installed: string | null; readonly available: string | null }
+  readonly extension: StatementsExtension
   readonly #columns: ReadonlyMap<string, ReadonlySet<string>>
 
   constructor(
     columns: ReadonlyMap<string, ReadonlySet<string>>,
     statementsSchema: string | null,
-    extension: Columns["extension"],
+    versions: Omit<StatementsExtension, "schema">,
   ) {
     this.#columns = columns
     this.statementsSchema = statementsSchema
-    this.extension = extension
+    this.extension = { ...versions, schema: statementsSchema }
   }
 
   has(view: View, column?: string): boolean {

@@ -1,4 +1,5 @@
 import { quoteIdentifier } from "../../sql/identifier.ts"
+import type { StatementsExtension } from "./columns.ts"
 import type { Identity } from "./parts/identity.ts"
 import type { PartName } from "./parts/index.ts"
 import type { Settings } from "./parts/settings.ts"
@@ -25,7 +26,7 @@ interface Known {
   readonly settings: Settings | null
   readonly statements: StatementsReading | null
   readonly sequences: readonly SequenceRow[] | null
-  readonly extension: { readonly installed: string | null; readonly available: string | null }
+  readonly extension: StatementsExtension
   readonly failures: readonly PartFailure[]
 }
 
@@ -64,11 +65,13 @@ export function gapsOf(known: Known): Gap[] {
         .join("; "),
     })
   for (const { part, sqlState, message } of failures)
-    gaps.push({ what: part, reason: message, remedy: remedyOf(part, sqlState, role) })
+    gaps.push({ what: part, reason: message, remedy: remedyOf(part, sqlState, role, extension) })
   return gaps
 }
 
-function remedyOf(part: PartName, sqlState: string | null, role: string): string | null {
+function remedyOf(part: PartName, sqlState: string | null, role: string, { schema }: StatementsExtension): string | null {
+  if (part === "statements" && sqlState === "42501" && schema !== null)
+    return `GRANT USAGE ON SCHEMA ${schema} TO ${role}; GRANT SELECT ON ${schema}.pg_stat_statements TO ${role}`
   if (sqlState === "42501") return `GRANT pg_monitor TO ${role}`
   // object_not_in_prerequisite_state: the extension was created, but its library is not loaded.
   if (part === "statements" && sqlState === "55000")

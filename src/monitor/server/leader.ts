@@ -35,6 +35,7 @@ export class Leader {
   readonly #exclusive: boolean
   readonly #timeoutMs: number
   #kept: Session | null = null
+  #pooled = false
 
   constructor(database: Database, exclusive: boolean, timeoutMs: number) {
     this.#database = database.direct
@@ -45,7 +46,7 @@ export class Leader {
   /** A session to collect with, or who else does. Rejects where the server cannot be reached. */
   async take(): Promise<Seat> {
     if (this.#kept !== null) return { session: this.#kept, kept: true }
-    const holds = await this.locks()
+    const holds = await this.#locks()
     const session = await this.#database.acquire({ timeoutMs: this.#timeoutMs })
     if (!holds) return { session, kept: false }
     try {
@@ -64,10 +65,9 @@ export class Leader {
     }
   }
 
-  /** Whether processes agree by a lock at all. False: each that is told to collect does. */
-  async locks(): Promise<boolean> {
-    if (!this.#exclusive || this.#database.capabilities.sessions === "one") return false
-    return (await readCapabilities(this.#database)).pooler !== "transaction"
+  /** True where processes cannot agree, since a pooler stands between: each that is told to collect does. */
+  get pooled(): boolean {
+    return this.#pooled
   }
 
   /** Ends the session that is kept: it broke, and the lock with it. */
@@ -86,6 +86,12 @@ export class Leader {
       () => false,
     )
     session.release(!left)
+  }
+
+  async #locks(): Promise<boolean> {
+    if (!this.#exclusive || this.#database.capabilities.sessions === "one") return false
+    this.#pooled = (await readCapabilities(this.#database)).pooler === "transaction"
+    return !this.#pooled
   }
 }
 

@@ -1,4 +1,5 @@
 import { Activity, type Sample } from "./activity.ts"
+import type { StatementsExtension } from "./columns.ts"
 import { connectionsOf } from "./connections.ts"
 import { type Gap, gapsOf, type PartFailure } from "./gaps.ts"
 import { locksOf } from "./lock-tree.ts"
@@ -22,11 +23,9 @@ export interface Round {
   /** By this process's clock, milliseconds since 1970. */
   readonly wall: number
   readonly identity: Identity
-  readonly extension: { readonly installed: string | null; readonly available: string | null }
+  readonly extension: StatementsExtension
   readonly readings: Readings
   readonly failures: readonly PartFailure[]
-  /** Null when it was not asked for. */
-  readonly upkeep: Upkeep | null
 }
 
 interface Past {
@@ -83,7 +82,6 @@ export class ServerState {
     if (readings.indexes !== undefined) this.tables.absorbIndexes(at, readings.indexes)
     if (readings.database !== undefined) this.#throughput.absorb(at, readings.database)
     if (readings.io !== undefined) this.#throughput.absorbIo(at, readings.io)
-    if (round.upkeep !== null) this.#upkeep = round.upkeep
     this.#past = this.#past.filter((one) => one.at > at - keptMs)
     this.#past.push({ at, covered: before === null || restarted ? 0 : at - before.at, restarted })
   }
@@ -140,6 +138,10 @@ export class ServerState {
 
   absorbSample(sample: Sample): void {
     this.activity.absorb(sample)
+  }
+
+  absorbUpkeep(upkeep: Upkeep): void {
+    this.#upkeep = upkeep
   }
 
   #known(part: keyof Readings): boolean {

@@ -80,8 +80,7 @@ export class Statements {
   #hidden = 0
   #rows = 0
   #unknown: ReadonlySet<StatementCounter> = new Set()
-  /** Undefined before the first reading. */
-  #statsReset: number | null | undefined
+  #statsReset: number | null = null
   /** Time that our own statements took on the server in the last round; null before the second one. */
   ownTime: number | null = null
 
@@ -91,7 +90,7 @@ export class Statements {
 
   restart(): void {
     this.#window.restart()
-    this.#statsReset = undefined
+    this.#statsReset = null
     this.#evictions = null
     this.ownTime = null
   }
@@ -100,7 +99,8 @@ export class Statements {
     const { rows, keys, statsReset } = reading
     this.names.seen(new Set([...keys].map(idOf)))
     this.#unknown = reading.unknown
-    if (this.#statsReset !== undefined && statsReset !== this.#statsReset) this.#window.zero()
+    // Null is a version that does not say, which an update of the extension ends.
+    if (this.#statsReset !== null && statsReset !== null && statsReset !== this.#statsReset) this.#window.zero()
     this.#statsReset = statsReset
     const changed = rows.map(({ key, since, counters }) => ({ key, token: null, since, counters: () => counters }))
     const absorbed: Absorbed = this.#window.absorb(at, serverNow, changed, keys)
