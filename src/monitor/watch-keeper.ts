@@ -123,7 +123,7 @@ export class Keeper {
       subject: orphan.subject ?? "",
       fingerprint: orphan.fingerprint,
       value: orphan.value,
-      summary: orphan.summary,
+      summary: () => orphan.summary,
     }
     const alert: Tracked = {
       id: alertId(orphan.type, database, measurement),

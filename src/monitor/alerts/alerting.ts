@@ -122,7 +122,7 @@ export class Alerting {
       since: at(alert.since)!,
       firedAt: at(alert.firedAt),
       resolvedAt: at(alert.resolvedAt),
-      summary: measurement.summary,
+      summary: measurement.summary(),
       advice: settings.rule.advice,
       evidence: measurement.evidence ?? {},
       recommendations: result.recommendations,

@@ -41,6 +41,7 @@ const hysteresis = 0.8
 export class AlertEngine {
   readonly #rules: readonly RuleSettings[]
   readonly #times: EngineTimes
+  /** By rule and subject, which is what an id is made of. */
   readonly #alerts = new Map<string, Tracked>()
   /** Rules that could not be judged the last time. */
   readonly #blind = new Set<string>()
@@ -84,23 +85,27 @@ export class AlertEngine {
 
   /** An alert that an earlier process told and nobody has resolved: it goes on from there. */
   restore(alert: Tracked): void {
-    if (!this.#alerts.has(alert.id)) this.#alerts.set(alert.id, alert)
+    const key = keyOf(alert.settings, alert.database, alert.measurement)
+    if (!this.#alerts.has(key)) this.#alerts.set(key, alert)
   }
 
   #judge(settings: RuleSettings, measured: readonly Measurement[], { now, database }: Evidence): Told[] {
     const told: Told[] = []
-    const seen = new Set<string>()
-    const worst = [...measured].filter(({ value }) => !Number.isNaN(value))
-    worst.sort((a, b) => (settings.rule.worse === "above" ? b.value - a.value : a.value - b.value))
-    let places = followed - this.#of(settings.rule.type).length
-    for (const measurement of worst) {
-      const id = alertId(settings.rule.type, database, measurement)
-      seen.add(id)
-      const known = this.#alerts.get(id)
-      if (known !== undefined) told.push(...this.#follow(known, measurement, now))
-      else if (meets(settings, measurement) && places-- > 0) {
+    const seen = new Set<Tracked>()
+    const mine = this.#of(settings.rule.type)
+    // Most subjects are well, and nobody knows them.
+    const candidates = measured.filter((one) => !Number.isNaN(one.value) && (mine.length > 0 || meets(settings, one)))
+    candidates.sort((a, b) => (settings.rule.worse === "above" ? b.value - a.value : a.value - b.value))
+    let places = followed - mine.length
+    for (const measurement of candidates) {
+      const key = keyOf(settings, database, measurement)
+      const known = this.#alerts.get(key)
+      if (known !== undefined) {
+        seen.add(known)
+        told.push(...this.#follow(known, measurement, now))
+      } else if (meets(settings, measurement) && places-- > 0) {
         const alert: Tracked = {
-          id,
+          id: alertId(settings.rule.type, database, measurement),
           settings,
           database,
           state: "pending",
@@ -112,11 +117,11 @@ export class AlertEngine {
           resolvedAt: null,
           toldAt: null,
         }
-        this.#alerts.set(id, alert)
+        this.#alerts.set(key, alert)
         told.push(...this.#follow(alert, measurement, now))
       }
     }
-    for (const alert of this.#of(settings.rule.type)) if (!seen.has(alert.id)) told.push(...this.#follow(alert, null, now))
+    for (const alert of mine) if (!seen.has(alert)) told.push(...this.#follow(alert, null, now))
     return told
   }
 
@@ -132,7 +137,7 @@ export class AlertEngine {
         alert.state = "pending"
         alert.since = now
       } else if (now - (alert.resolvedAt ?? now) >= this.#times.coolDownMs) {
-        this.#alerts.delete(alert.id)
+        this.#forget(alert)
         return []
       }
     }
@@ -156,7 +161,7 @@ export class AlertEngine {
   #pending(alert: Tracked, met: boolean, now: number): Told[] {
     const { settings, resolvedAt } = alert
     if (!met) {
-      if (resolvedAt === null) this.#alerts.delete(alert.id)
+      if (resolvedAt === null) this.#forget(alert)
       else alert.state = "resolved"
       return []
     }
@@ -184,10 +189,13 @@ export class AlertEngine {
   #unseen(alert: Tracked, now: number): void {
     if (alert.state === "firing" || alert.state === "clearing") alert.state = "no_data"
     else if (alert.state === "pending") {
-      if (alert.resolvedAt === null) this.#alerts.delete(alert.id)
+      if (alert.resolvedAt === null) this.#forget(alert)
       else alert.state = "resolved"
-    } else if (alert.state === "resolved" && now - (alert.resolvedAt ?? now) >= this.#times.coolDownMs)
-      this.#alerts.delete(alert.id)
+    } else if (alert.state === "resolved" && now - (alert.resolvedAt ?? now) >= this.#times.coolDownMs) this.#forget(alert)
+  }
+
+  #forget({ settings, database, measurement }: Tracked): void {
+    this.#alerts.delete(keyOf(settings, database, measurement))
   }
 
   #of(type: string): Tracked[] {
@@ -205,6 +213,14 @@ export function alertId(
     .update(JSON.stringify([type, database, fingerprint, subject]))
     .digest("hex")
     .slice(0, 16)
+}
+
+function keyOf(
+  { rule }: RuleSettings,
+  database: string,
+  { subject, fingerprint }: Pick<Measurement, "subject" | "fingerprint">,
+): string {
+  return `${rule.type}\0${database}\0${fingerprint ?? ""}\0${subject}`
 }
 
 function meets({ rule, threshold }: RuleSettings, { value, holds }: Measurement): boolean {

@@ -17,17 +17,22 @@ import { cacheFigures } from "./rules/memory.ts"
 /** Rounds that may be missing before the server's last figures are too old to judge by. */
 const roundsTrusted = 3
 
+/** Who asks the server. */
+export type ServerSource = Pick<Collector, "state" | "lastRoundAt" | "intervalMs" | "health">
+/** Who runs statements again to measure them. */
+export type RunSource = Pick<PlanSampler, "measured">
+
 /** Gathers what rules judge by: this process's statements, the server's report, and their pasts. */
 export class EvidenceBook {
   readonly regressions: Regressions
   readonly #recorder: Recorder
   readonly #ports: MonitorPorts
-  readonly #collector: Collector | null
-  readonly #sampler: PlanSampler | null
+  readonly #collector: ServerSource | null
+  readonly #sampler: RunSource | null
   readonly #poolWait = new HistogramWindow()
   #database = ""
 
-  constructor(recorder: Recorder, ports: MonitorPorts, collector: Collector | null, sampler: PlanSampler | null) {
+  constructor(recorder: Recorder, ports: MonitorPorts, collector: ServerSource | null, sampler: RunSource | null) {
     this.#recorder = recorder
     this.#ports = ports
     this.#collector = collector

@@ -11,8 +11,8 @@ export interface Measurement {
   readonly holds?: boolean | undefined
   /** Instead of the severity that the value gives. */
   readonly severity?: AlertSeverity | undefined
-  /** The sentence of the alert. */
-  readonly summary: string
+  /** The sentence of the alert; made when it is told. */
+  readonly summary: () => string
   readonly evidence?: Readonly<Record<string, unknown>> | undefined
 }
 

@@ -18,10 +18,12 @@ export interface Absorbed {
   readonly vanished: number
 }
 
-interface Round {
-  readonly at: number
-  /** What each row counted since the round before; rows that counted nothing are not in it. */
-  readonly deltas: ReadonlyMap<string, Float64Array>
+/** What a row has counted since we watch, resets made up for: at each round in which it counted. Oldest first. */
+interface Series {
+  readonly at: number[]
+  readonly sums: Float64Array[]
+  /** The first of them is from before the hour: what the rest is counted from. */
+  cut: boolean
 }
 
 export interface CounterWindowOptions {
@@ -52,7 +54,8 @@ interface Known {
 export class CounterWindow {
   readonly #options: CounterWindowOptions
   readonly #known = new Map<string, Known>()
-  #rounds: Round[] = []
+  readonly #series = new Map<string, Series>()
+  #last: ReadonlyMap<string, Float64Array> = new Map()
   #number = 0
   /** The server's clock at the last reading. */
   #serverNow: number | null = null
@@ -116,24 +119,55 @@ export class CounterWindow {
         vanished++
       }
     this.#serverNow = serverNow
-    this.#rounds = this.#rounds.filter((one) => one.at > at - keptMs)
-    this.#rounds.push({ at, deltas: this.#heaviest(deltas) })
+    this.#last = this.#heaviest(deltas)
+    this.#extend(at)
     return { resets, firstSeen, vanished }
   }
 
-  /** What each row counted in the rounds after `since` (monotonic). */
+  /** What each row counted in the rounds after `since` (monotonic); rows that counted nothing are left out. */
   sums(since: number): Map<string, Float64Array> {
     const sums = new Map<string, Float64Array>()
-    for (const { at, deltas } of this.#rounds) {
-      if (at <= since) continue
-      for (const [key, delta] of deltas) add(sums, key, delta)
+    for (const [key, { at, sums: known, cut }] of this.#series) {
+      const end = known.length - 1
+      if (at[end]! <= since) continue
+      let start = end
+      while (start >= 0 && at[start]! > since) start--
+      if (start < 0 && cut) start = 0
+      sums.set(key, start < 0 ? known[end]!.slice() : difference(known[end]!, known[start]!))
     }
     return sums
   }
 
   /** What the last round counted. */
   last(): ReadonlyMap<string, Float64Array> {
-    return this.#rounds.at(-1)?.deltas ?? new Map()
+    return this.#last
+  }
+
+  #extend(at: number): void {
+    for (const [key, delta] of this.#last) {
+      let series = this.#series.get(key)
+      if (series === undefined) {
+        series = { at: [], sums: [], cut: false }
+        this.#series.set(key, series)
+      }
+      const before = series.sums.at(-1)
+      series.at.push(at)
+      const sum = delta.slice()
+      if (before !== undefined) for (let index = 0; index < sum.length; index++) sum[index] = sum[index]! + before[index]!
+      series.sums.push(sum)
+    }
+    for (const [key, series] of this.#series) {
+      const { at: times, sums } = series
+      if (times.at(-1)! <= at - keptMs) {
+        this.#series.delete(key)
+        continue
+      }
+      while (times.length > 1 && times[1]! <= at - keptMs) {
+        times.shift()
+        sums.shift()
+      }
+      series.cut = times[0]! <= at - keptMs
+    }
   }
 
   #fell(before: Float64Array, now: Float64Array): boolean {
@@ -153,11 +187,13 @@ export class CounterWindow {
 }
 
 function difference(now: Float64Array, before: Float64Array): Float64Array {
-  return now.map((value, at) => Math.max(0, value - before[at]!))
+  const delta = new Float64Array(now.length)
+  for (let at = 0; at < delta.length; at++) delta[at] = Math.max(0, now[at]! - before[at]!)
+  return delta
 }
 
 /** Adds a row of counters to what is there under a key. */
-export function add(sums: Map<string, Float64Array>, key: string, delta: Float64Array): void {
+function add(sums: Map<string, Float64Array>, key: string, delta: Float64Array): void {
   const sum = sums.get(key)
   if (sum === undefined) sums.set(key, delta.slice())
   else for (let at = 0; at < delta.length; at++) sum[at] = sum[at]! + delta[at]!

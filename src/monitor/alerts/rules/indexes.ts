@@ -34,7 +34,8 @@ const missingIndex: AlertRule = {
           fingerprint: null,
           value: indexScanShare,
           holds: (rows ?? 0) > leastRows && perSecond >= leastRowsPerSecond && seqScans >= leastScans,
-          summary: `${table.schema}.${table.table} (${count(rows ?? 0)} rows) was read whole ${count(seqScans)} times, ${count(perSecond)} rows a second; ${share(indexScanShare)} of its scans used an index.`,
+          summary: () =>
+            `${table.schema}.${table.table} (${count(rows ?? 0)} rows) was read whole ${count(seqScans)} times, ${count(perSecond)} rows a second; ${share(indexScanShare)} of its scans used an index.`,
           evidence: { table: table.table, schema: table.schema, rows, seqScans, seqRows, indexScans: table.indexScans },
         },
       ]
@@ -63,7 +64,8 @@ const unusedIndex: AlertRule = {
         fingerprint: null,
         value: index.unusedMs,
         holds: index.bytes > leastUnusedBytes,
-        summary: `The index ${index.schema}.${index.index} on ${index.table} (${bytes(index.bytes)}) has not been used for ${span(index.unusedMs)}.`,
+        summary: () =>
+          `The index ${index.schema}.${index.index} on ${index.table} (${bytes(index.bytes)}) has not been used for ${span(index.unusedMs)}.`,
         evidence: { sql: index.sql, bytes: index.bytes, since: upkeep.since },
       }),
     )
@@ -90,7 +92,8 @@ const duplicateIndex: AlertRule = {
         subject: `${index.schema}.${index.index}`,
         fingerprint: null,
         value: 1,
-        summary: `The index ${index.schema}.${index.index} on ${index.table} (${bytes(index.bytes)}) is needless: ${index.reason}`,
+        summary: () =>
+          `The index ${index.schema}.${index.index} on ${index.table} (${bytes(index.bytes)}) is needless: ${index.reason}`,
         evidence: { sql: index.sql, bytes: index.bytes, coveredBy: index.coveredBy },
       }),
     )
@@ -117,7 +120,7 @@ const invalidIndex: AlertRule = {
         subject: `${index.schema}.${index.index}`,
         fingerprint: null,
         value: 1,
-        summary: `The index ${index.schema}.${index.index} on ${index.table} is invalid. ${index.reason}`,
+        summary: () => `The index ${index.schema}.${index.index} on ${index.table} is invalid. ${index.reason}`,
         evidence: { sql: index.statements.join("; ") },
       }),
     )

@@ -41,7 +41,8 @@ const slowQuery: AlertRule = {
       subject: "",
       fingerprint: slowest.fingerprint,
       value: slowest.time,
-      summary: `${statementName(slowest.summary, slowest.fingerprint)} took ${span(slowest.time)}${calls === 1 ? "" : `; ${calls} calls were as slow`}.`,
+      summary: () =>
+        `${statementName(slowest.summary, slowest.fingerprint)} took ${span(slowest.time)}${calls === 1 ? "" : `; ${calls} calls were as slow`}.`,
       evidence: { calls, via: slowest.via },
     }))
   },
@@ -69,7 +70,8 @@ const slowPercentile: AlertRule = {
           subject: "",
           fingerprint: entry.fingerprint,
           value: p95,
-          summary: `95 % of the calls of ${statementName(entry.summary, entry.fingerprint)} took up to ${span(p95)} in the last 5 minutes (${time.count} calls).`,
+          summary: () =>
+            `95 % of the calls of ${statementName(entry.summary, entry.fingerprint)} took up to ${span(p95)} in the last 5 minutes (${time.count} calls).`,
           evidence: { calls: time.count, p50: percentile(time, 0.5), max: time.max },
         },
       ]
@@ -98,7 +100,8 @@ const regression: AlertRule = {
         fingerprint,
         value: ratio,
         holds: one.confirmed && middle - baseline.middle >= leastSlowdownMs,
-        summary: `${statementName(summary, fingerprint)} takes ${span(middle)}, ${times(ratio)} its usual ${span(baseline.middle)} (${n} calls, against the median of ${baseline.hours} hours: ${baseline.of}).`,
+        summary: () =>
+          `${statementName(summary, fingerprint)} takes ${span(middle)}, ${times(ratio)} its usual ${span(baseline.middle)} (${n} calls, against the median of ${baseline.hours} hours: ${baseline.of}).`,
         evidence: { middle, p95, n, baseline: baseline.middle, baselineP95: baseline.p95, of: baseline.of, source },
       }
     }),
@@ -124,7 +127,8 @@ const planChanged: AlertRule = {
         fingerprint: change.fingerprint,
         value: ratio,
         holds: after - before >= leastPlanSlowdownMs,
-        summary: `The plan of ${statementName(summary, change.fingerprint)} changed and it takes ${span(after)} instead of ${span(before)}. ${change.summary}`,
+        summary: () =>
+          `The plan of ${statementName(summary, change.fingerprint)} changed and it takes ${span(after)} instead of ${span(before)}. ${change.summary}`,
         evidence: { before: change.before, after: change.after, difference: change.summary, calls: n },
       }),
     ),
@@ -148,7 +152,8 @@ const newHeavyQuery: AlertRule = {
         subject: "",
         fingerprint,
         value: part,
-        summary: `${statementName(summary, fingerprint)} is new and takes ${share(part)} of the time (${calls} calls, ${span(time)} in 15 minutes).`,
+        summary: () =>
+          `${statementName(summary, fingerprint)} is new and takes ${share(part)} of the time (${calls} calls, ${span(time)} in 15 minutes).`,
         evidence: { calls, time },
       }),
     ),
@@ -186,7 +191,8 @@ const errorRate: AlertRule = {
       subject: name,
       fingerprint: null,
       value: n / calls,
-      summary: `${share(n / calls)} of the calls failed with ${name.length === 2 ? `SQLSTATE class ${name}` : name} in the last 5 minutes (${n} of ${calls}), most of them ${statementName(worst.summary, worst.fingerprint)}.`,
+      summary: () =>
+        `${share(n / calls)} of the calls failed with ${name.length === 2 ? `SQLSTATE class ${name}` : name} in the last 5 minutes (${n} of ${calls}), most of them ${statementName(worst.summary, worst.fingerprint)}.`,
       evidence: { errors: n, calls, statement: worst.fingerprint },
     }))
   },

@@ -36,7 +36,7 @@ const highMemory: AlertRule = {
           subject: "",
           fingerprint,
           value,
-          summary:
+          summary: () =>
             temp >= memory
               ? `${name} writes ${bytes(temp)} to temporary files per call.`
               : `The operations of ${name} held ${bytes(memory)} of memory in a sampled run.`,
@@ -74,7 +74,8 @@ const cacheHitDrop: AlertRule = {
         fingerprint: null,
         value: before.hitRatio - now.hitRatio,
         holds: now.effort >= leastEffort * before.effort,
-        summary: `${share(now.hitRatio)} of the blocks were found in shared_buffers, usually ${share(before.hitRatio)} (${count(report.database!.blocksRead)} blocks read in 15 minutes).`,
+        summary: () =>
+          `${share(now.hitRatio)} of the blocks were found in shared_buffers, usually ${share(before.hitRatio)} (${count(report.database!.blocksRead)} blocks read in 15 minutes).`,
         evidence: { before, now },
       },
     ]

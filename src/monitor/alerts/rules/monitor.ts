@@ -24,7 +24,8 @@ const statementsEvicted: AlertRule = {
         subject: "",
         fingerprint: null,
         value: n,
-        summary: `pg_stat_statements forgot statements to make room ${several(n, "time", "times")} in the last hour: figures of the server are too low.`,
+        summary: () =>
+          `pg_stat_statements forgot statements to make room ${several(n, "time", "times")} in the last hour: figures of the server are too low.`,
         evidence: { ...statements },
       },
     ]
@@ -51,7 +52,8 @@ const collectorDown: AlertRule = {
         subject: "",
         fingerprint: null,
         value: reachable ? missed : 0,
-        summary: `The collector failed ${several(missed, "round", "rounds")} in a row: ${lastError?.message ?? "unknown reason"}`,
+        summary: () =>
+          `The collector failed ${several(missed, "round", "rounds")} in a row: ${lastError?.message ?? "unknown reason"}`,
         evidence: { code: lastError?.code ?? null },
       },
     ]
@@ -78,7 +80,8 @@ const targetDown: AlertRule = {
         subject: "",
         fingerprint: null,
         value: reachable ? 0 : missed,
-        summary: `The server could not be reached ${several(missed, "time", "times")} in a row (${lastError?.code ?? "no answer"}).`,
+        summary: () =>
+          `The server could not be reached ${several(missed, "time", "times")} in a row (${lastError?.code ?? "no answer"}).`,
         evidence: { code: lastError?.code ?? null },
       },
     ]

@@ -27,15 +27,22 @@ const replicationLag: AlertRule = {
               subject: standby.name,
               fingerprint: null,
               value: standby.lagMs,
-              summary: `The standby ${standby.name} is ${span(standby.lagMs)} behind${standby.lagBytes === null ? "" : ` (${bytes(standby.lagBytes)})`}.`,
+              summary: () =>
+                `The standby ${standby.name} is ${span(standby.lagMs)} behind${standby.lagBytes === null ? "" : ` (${bytes(standby.lagBytes)})`}.`,
               evidence: { ...standby },
             },
           ],
     )
-    if (lagMs === null) return found
+    const own = lagMs
+    if (own === null) return found
     return [
       ...found,
-      { subject: "this server", fingerprint: null, value: lagMs, summary: `This standby is ${span(lagMs)} behind its primary.` },
+      {
+        subject: "this server",
+        fingerprint: null,
+        value: own,
+        summary: () => `This standby is ${span(own)} behind its primary.`,
+      },
     ]
   },
   prometheus: (threshold) => `max by (standby) (selecto_pg_replication_lag_seconds) >= ${threshold / 1000}`,
@@ -63,7 +70,8 @@ const slotWal: AlertRule = {
         fingerprint: null,
         value: reserved ? retained : Math.max(threshold, retained),
         severity: slot.status === "unreserved" || slot.status === "lost" ? "critical" : undefined,
-        summary: `The ${slot.active ? "" : "inactive "}replication slot ${slot.name} keeps ${bytes(retained)} of the log${reserved ? "" : `; its wal_status is ${slot.status}`}.`,
+        summary: () =>
+          `The ${slot.active ? "" : "inactive "}replication slot ${slot.name} keeps ${bytes(retained)} of the log${reserved ? "" : `; its wal_status is ${slot.status}`}.`,
         evidence: { ...slot },
       }
     })

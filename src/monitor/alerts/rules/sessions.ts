@@ -28,9 +28,10 @@ const connections: AlertRule = {
         subject: "",
         fingerprint: null,
         value: part,
-        summary: `${used} of ${usable} connections are taken (${share(part)}): ${Object.entries(states)
-          .map(([state, n]) => `${n} ${state}`)
-          .join(", ")}.`,
+        summary: () =>
+          `${used} of ${usable} connections are taken (${share(part)}): ${Object.entries(states)
+            .map(([state, n]) => `${n} ${state}`)
+            .join(", ")}.`,
         evidence: { ...found },
       },
     ]
@@ -58,7 +59,8 @@ const poolWait: AlertRule = {
         subject: "",
         fingerprint: null,
         value: p95,
-        summary: `Calls wait for a connection: 95 % up to ${span(p95)}, the longest ${span(waits.max)}, in the last 5 minutes.`,
+        summary: () =>
+          `Calls wait for a connection: 95 % up to ${span(p95)}, the longest ${span(waits.max)}, in the last 5 minutes.`,
         evidence: { p95, max: waits.max, calls: waits.count },
       },
     ]
@@ -104,7 +106,8 @@ const idleInTransaction: AlertRule = {
         subject: "",
         fingerprint: session.fingerprint,
         value: session.stateMs ?? 0,
-        summary: `A session has been idle in its transaction for ${span(session.stateMs ?? 0)}: ${ownerOf(session)}, after ${session.summary ?? "an unknown statement"}.`,
+        summary: () =>
+          `A session has been idle in its transaction for ${span(session.stateMs ?? 0)}: ${ownerOf(session)}, after ${session.summary ?? "an unknown statement"}.`,
         evidence: { session },
       }),
     )
@@ -133,7 +136,8 @@ const longTransaction: AlertRule = {
         subject: "",
         fingerprint: session.fingerprint,
         value: age(session),
-        summary: `A transaction is open for ${span(age(session))}: ${ownerOf(session)}, at ${session.summary ?? "an unknown statement"}.`,
+        summary: () =>
+          `A transaction is open for ${span(age(session))}: ${ownerOf(session)}, at ${session.summary ?? "an unknown statement"}.`,
         evidence: { session },
       }),
     )
@@ -145,7 +149,8 @@ const longTransaction: AlertRule = {
         subject: "prepared transaction",
         fingerprint: null,
         value: prepared.ageMs,
-        summary: `The prepared transaction ${prepared.name} of ${prepared.owner ?? "?"} is open for ${span(prepared.ageMs)}: COMMIT PREPARED or ROLLBACK PREPARED ends it.`,
+        summary: () =>
+          `The prepared transaction ${prepared.name} of ${prepared.owner ?? "?"} is open for ${span(prepared.ageMs)}: COMMIT PREPARED or ROLLBACK PREPARED ends it.`,
         evidence: { prepared },
       },
     ]
@@ -176,7 +181,8 @@ const lockWait: AlertRule = {
         subject: "",
         fingerprint: root?.fingerprint ?? null,
         value: waiting >= manyWaiters ? Math.max(threshold, longestMs) : longestMs,
-        summary: `${several(waiting, "session waits", "sessions wait")} for locks, the longest for ${span(longestMs)}, behind ${root == null ? "a prepared transaction" : ownerOf(root)}.`,
+        summary: () =>
+          `${several(waiting, "session waits", "sessions wait")} for locks, the longest for ${span(longestMs)}, behind ${root == null ? "a prepared transaction" : ownerOf(root)}.`,
         evidence: { tree: lockLines(locks) },
       },
     ]
@@ -204,7 +210,7 @@ const deadlocks: AlertRule = {
         subject: "",
         fingerprint: null,
         value: database.deadlocks,
-        summary: `The server broke ${several(database.deadlocks, "deadlock", "deadlocks")} in the last 5 minutes.`,
+        summary: () => `The server broke ${several(database.deadlocks, "deadlock", "deadlocks")} in the last 5 minutes.`,
       },
     ]
   },

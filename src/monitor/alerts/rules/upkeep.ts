@@ -30,7 +30,8 @@ const vacuumLag: AlertRule = {
         fingerprint: null,
         value: ratio,
         holds: table.deadRows >= leastDeadRows,
-        summary: `${table.schema}.${table.table} has ${count(table.deadRows)} dead rows, ${times(ratio)} what makes autovacuum come${table.autovacuum ? "" : ", which is off for it"}.`,
+        summary: () =>
+          `${table.schema}.${table.table} has ${count(table.deadRows)} dead rows, ${times(ratio)} what makes autovacuum come${table.autovacuum ? "" : ", which is off for it"}.`,
         evidence: {
           deadRows: table.deadRows,
           trigger: table.vacuumTrigger,
@@ -64,7 +65,7 @@ const wraparound: AlertRule = {
         subject: database,
         fingerprint: null,
         value: used,
-        summary: `The database ${database} has used ${share(used)} of its ${kind} ids since its oldest row was frozen.`,
+        summary: () => `The database ${database} has used ${share(used)} of its ${kind} ids since its oldest row was frozen.`,
       }),
     )
   },
@@ -90,7 +91,8 @@ const sequenceExhaustion: AlertRule = {
         subject: `${one.schema}.${one.sequence}`,
         fingerprint: null,
         value: one.used,
-        summary: `The sequence ${one.schema}.${one.sequence} is at ${count(one.last)} of ${count(one.max)} (${share(one.used)})${one.limitedBy === null ? "" : `, which is all that ${one.limitedBy} can hold`}.`,
+        summary: () =>
+          `The sequence ${one.schema}.${one.sequence} is at ${count(one.last)} of ${count(one.max)} (${share(one.used)})${one.limitedBy === null ? "" : `, which is all that ${one.limitedBy} can hold`}.`,
         evidence: { last: one.last, max: one.max, limitedBy: one.limitedBy },
       }),
     )
@@ -114,16 +116,18 @@ const staleStatistics: AlertRule = {
     const tables = evidence.server(windowMs)?.tables
     if (tables == null) return null
     return tables.flatMap((table): Measurement[] => {
-      if (table.rows === null || table.rows === 0) return []
-      const part = table.modifiedSinceAnalyze / table.rows
+      const { rows } = table
+      if (rows === null || rows === 0) return []
+      const part = table.modifiedSinceAnalyze / rows
       return [
         {
           subject: `${table.schema}.${table.table}`,
           fingerprint: null,
           value: part,
-          holds: table.rows > leastRows,
-          summary: `${share(part)} of ${table.schema}.${table.table} (${count(table.rows)} rows) was changed since it was last analysed.`,
-          evidence: { modified: table.modifiedSinceAnalyze, rows: table.rows, lastAnalyze: table.lastAnalyze },
+          holds: rows > leastRows,
+          summary: () =>
+            `${share(part)} of ${table.schema}.${table.table} (${count(rows)} rows) was changed since it was last analysed.`,
+          evidence: { modified: table.modifiedSinceAnalyze, rows, lastAnalyze: table.lastAnalyze },
         },
       ]
     })
