@@ -163,6 +163,7 @@ export class Monitor {
   /** One round now: asks the server, judges, and tells. For cron jobs and serverless functions, where no timer runs. Never rejects. */
   async collect(): Promise<void> {
     await this.watch.collector?.collect()
+    await this.watch.collector?.settled()
     await this.watch.evaluate()
     await this.watch.alerting.settled()
   }

@@ -15,7 +15,7 @@ export interface Watched {
 
 export function watched(database: Database, options: MonitorOptions = {}, clock: TestClock = testClock()): Watched {
   const { service: monitor } = createMonitor(
-    { eventLoopDelay: false, logger: false, server: { texts: 0, upkeep: 0 }, plans: false, clock, ...options },
+    { eventLoopDelay: false, logger: false, server: { texts: 0 }, plans: false, clock, ...options },
     monitorPorts(database),
   )
   const round = async (): Promise<void> => {

@@ -1,6 +1,8 @@
 import type { Session } from "../../database/database.ts"
 import { Lock } from "../../database/lock.ts"
 import { isSelectoError } from "../../errors.ts"
+import { loadShapes, loadSql } from "../../sql/index.ts"
+import { summaryOf } from "../identities.ts"
 import type { MonitorPorts } from "../ports.ts"
 import type { Clock } from "../recorder.ts"
 import { type ServerSession, sessionOf } from "./activity.ts"
@@ -71,6 +73,8 @@ export class Collector {
   #number = 0
   #stopped = false
   #upkeepAt: number | null = null
+  #reading: Promise<void> | null = null
+  readonly #abort = new AbortController()
   #lastSuccess: number | null = null
   #lastRoundAt: number | null = null
   #missed = 0
@@ -118,6 +122,8 @@ export class Collector {
   async stop(): Promise<void> {
     this.#stopped = true
     for (const timer of this.#timers) clearTimeout(timer)
+    this.#abort.abort()
+    await this.#reading
     const free = await this.#turn.take()
     await this.#leader.leave()
     free()
@@ -177,7 +183,7 @@ export class Collector {
     try {
       const seated = await this.#seated((session) => this.#round(session, whole))
       if (seated) {
-        await this.#readUpkeep()
+        this.#readUpkeep()
         this.#lastSuccess = this.#clock.wall()
         this.#lastRoundAt = this.#clock.monotonic()
         this.#roundTime = performance.now() - start
@@ -261,15 +267,28 @@ export class Collector {
     if (ids.length > 0) await this.#names.learn(await readStatementTexts(reader, ids))
   }
 
-  /** Through the pool, when the round's session was given back: it may have been the only one. */
-  async #readUpkeep(): Promise<void> {
+  /**
+   * Through the pool, and beside the rounds: it reads definitions, which wait for whoever changes a table, and a lock that everybody waits
+   * for is what the rounds are there to see.
+   */
+  #readUpkeep(): void {
     const now = this.#clock.monotonic()
     const due = this.#upkeepAt === null || now - this.#upkeepAt >= this.#settings.upkeepMs
-    if (this.#upkeep === null || !due) return
+    if (this.#upkeep === null || this.#reading !== null || !due) return
     this.#upkeepAt = now
-    // A failure there is none of the round; it is asked again when it is due.
-    const upkeep = await this.#upkeep.read(this.#clock.wall()).catch(() => null)
-    if (upkeep !== null) this.state.absorbUpkeep(upkeep)
+    this.#reading = this.#upkeep
+      .read(this.#clock.wall(), this.#abort.signal)
+      .then((upkeep) => this.state.absorbUpkeep(upkeep))
+      // A failure there is none of the rounds; it is asked again when it is due.
+      .catch(() => {})
+      .finally(() => {
+        this.#reading = null
+      })
+  }
+
+  /** Resolves when the look at indexes that is under way, if any, has ended. */
+  async settled(): Promise<void> {
+    await this.#reading
   }
 
   async #sample(reader: Reader): Promise<void> {
@@ -292,12 +311,14 @@ export class Collector {
       .slice(0, lookedUp)
       .map(({ pid }) => pid!)
     const texts = unnamed.length === 0 ? new Map<number, string>() : await readTexts(reader, unnamed)
+    if (texts.size > 0) await Promise.all([loadSql(), loadShapes()])
     return rows.map((row) => {
       const known = row.queryId === null ? undefined : this.#names.get(row.queryId)
       if (known !== undefined) return sessionOf(row, nameOf(known.fingerprint))
       const text = texts.get(row.pid ?? 0)
       const fingerprint = text === undefined ? null : fingerprintOf(text)
-      return sessionOf(row, fingerprint === null ? null : nameOf(fingerprint))
+      // Its summary is of tables and a command, never of values.
+      return sessionOf(row, fingerprint === null ? null : { fingerprint, summary: summaryOf(text!) })
     })
   }
 

@@ -17,7 +17,7 @@ export interface ObservedIndex extends UnusedIndex {
 
 export interface UpkeepReader {
   /** `now` in milliseconds since 1970. */
-  read(now: number): Promise<Upkeep>
+  read(now: number, signal: AbortSignal): Promise<Upkeep>
   /** Since when each index was seen unused, by "schema.index"; to be kept over a restart. */
   readonly unusedSince: Map<string, number>
 }
@@ -27,10 +27,10 @@ export function upkeepReader(indexes: IndexPort): UpkeepReader {
   const unusedSince = new Map<string, number>()
   return {
     unusedSince,
-    async read(now) {
-      const { indexes: unused, since } = await indexes.unused({})
-      const duplicates = await indexes.duplicates({})
-      const invalid = await indexes.invalid({})
+    async read(now, signal) {
+      const { indexes: unused, since } = await indexes.unused({ signal })
+      const duplicates = await indexes.duplicates({ signal })
+      const invalid = await indexes.invalid({ signal })
       const names = new Set(unused.map(nameOf))
       for (const name of unusedSince.keys()) if (!names.has(name)) unusedSince.delete(name)
       for (const name of names) if (!unusedSince.has(name)) unusedSince.set(name, now)

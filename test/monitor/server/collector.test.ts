@@ -79,6 +79,7 @@ eachServer(
       expect(stateOf(one)).toBe("collecting")
       expect((await pool.query("select 1 as one")).rows).toEqual([{ one: 1 }])
       // Nor does the collector wait for itself: the upkeep of indexes goes through the pool.
+      await one.monitor.watch.collector!.settled()
       expect(one.monitor.server()!.upkeep).toMatchObject({ duplicates: [], invalid: [] })
     })
 

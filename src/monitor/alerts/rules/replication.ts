@@ -18,22 +18,14 @@ const replicationLag: AlertRule = {
   measure(evidence) {
     const report = evidence.server(windowMs)
     if (report?.replication == null) return null
-    const { standbys, lagMs } = report.replication
-    const found = standbys.flatMap((standby): Measurement[] =>
-      standby.lagMs === null
-        ? []
-        : [
-            {
-              subject: standby.name,
-              fingerprint: null,
-              value: standby.lagMs,
-              summary: () =>
-                `The standby ${standby.name} is ${span(standby.lagMs)} behind${standby.lagBytes === null ? "" : ` (${bytes(standby.lagBytes)})`}.`,
-              evidence: { ...standby },
-            },
-          ],
-    )
-    const own = lagMs
+    const { standbys, lagMs: own } = report.replication
+    const found = standbys.flatMap((standby): Measurement[] => {
+      const { name, lagMs, lagBytes } = standby
+      if (lagMs === null) return []
+      const left = lagBytes === null ? "" : ` (${bytes(lagBytes)})`
+      const summary = (): string => `The standby ${name} is ${span(lagMs)} behind${left}.`
+      return [{ subject: name, fingerprint: null, value: lagMs, summary, evidence: { ...standby } }]
+    })
     if (own === null) return found
     return [
       ...found,
