@@ -17,7 +17,7 @@ export class Keeper {
   #told: Alert[] = []
   #adopted = false
   /** Why the last attempt failed; null after a success. */
-  lastError: unknown = null
+  lastError: string | null = null
 
   constructor(history: WatchHistory, watch: Watch) {
     this.#history = history
@@ -147,7 +147,7 @@ export class Keeper {
       this.lastError = null
       return true
     } catch (error) {
-      this.lastError = error
+      this.lastError = error instanceof Error ? error.message : String(error)
       return false
     }
   }

@@ -34,6 +34,8 @@ export interface WatchHealth {
   readonly blind: readonly string[]
   /** When rules were last judged; null before the first time. */
   readonly judgedAt: Date | null
+  /** Why what was learned could not be kept, or read; null where it is, or need not be. */
+  readonly keepError: string | null
 }
 
 const slowCallsKept = 1000
@@ -151,6 +153,7 @@ export class Watch {
       channels: this.alerting.health(),
       blind: this.alerting.engine.blind,
       judgedAt: this.#judgedAt === null ? null : new Date(this.#judgedAt),
+      keepError: this.#keeper?.lastError ?? null,
     }
   }
 

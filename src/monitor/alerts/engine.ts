@@ -94,7 +94,7 @@ export class AlertEngine {
     const seen = new Set<Tracked>()
     const mine = this.#of(settings.rule.type)
     // Most subjects are well, and nobody knows them.
-    const candidates = measured.filter((one) => !Number.isNaN(one.value) && (mine.length > 0 || meets(settings, one)))
+    const candidates = measured.filter((one) => mine.length > 0 || meets(settings, one))
     candidates.sort((a, b) => (settings.rule.worse === "above" ? b.value - a.value : a.value - b.value))
     let places = followed - mine.length
     for (const measurement of candidates) {
@@ -102,6 +102,7 @@ export class AlertEngine {
       const known = this.#alerts.get(key)
       if (known !== undefined) {
         seen.add(known)
+        if (Number.isNaN(measurement.value)) continue
         told.push(...this.#follow(known, measurement, now))
       } else if (meets(settings, measurement) && places-- > 0) {
         const alert: Tracked = {

@@ -6,6 +6,7 @@ export interface Measurement {
   /** What it is about, beside the rule and the database; "" where there is only one. Never a process id. */
   readonly subject: string
   readonly fingerprint: string | null
+  /** NaN: it cannot be told. An alert of it then stays as it is. */
   readonly value: number
   /** False where another condition of the rule does not hold, whatever the value. Default true. */
   readonly holds?: boolean | undefined

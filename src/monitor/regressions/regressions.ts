@@ -14,7 +14,7 @@ export interface Comparison {
   readonly p95: number | null
   readonly n: number
   readonly baseline: Baseline
-  /** middle / baseline.middle. */
+  /** middle / baseline.middle; NaN where it cannot be told yet. */
   readonly ratio: number
   /** True where the 95th percentile rose too, or is not known. */
   readonly confirmed: boolean
@@ -69,8 +69,9 @@ export class Regressions {
   readonly baselines: Baselines = new Baselines()
   /** When each statement was first seen, milliseconds since 1970. */
   readonly #firstSeen = new Map<string, number>()
-  readonly #startedAt: number
-  #knowsPast = false
+  readonly #begunAt: number
+  /** When watching began, by this process or one before it. */
+  #startedAt: number
   #hour: number | null = null
   /** Statements that are slower than their past at present, and since when: their hours since then are no past to be compared with. */
   #slowSince: ReadonlyMap<string, number> = new Map()
@@ -78,12 +79,14 @@ export class Regressions {
 
   /** `wall` is now, in milliseconds since 1970. */
   constructor(wall: number) {
+    this.#begunAt = wall
     this.#startedAt = wall
   }
 
   /** What earlier processes knew: then what is new can be told at once. */
   restore(firstSeen: ReadonlyMap<string, number>, serverHours: readonly ServerHour[]): void {
-    this.#knowsPast = true
+    // What was there when watching began, or came within the hour after, is not new.
+    this.#startedAt = Math.min(this.#startedAt, ...firstSeen.values())
     for (const hour of serverHours) this.baselines.put(serverKey(hour.fingerprint), hour)
     for (const [fingerprint, at] of firstSeen)
       this.#firstSeen.set(fingerprint, Math.min(at, this.#firstSeen.get(fingerprint) ?? Number.POSITIVE_INFINITY))
@@ -138,7 +141,9 @@ export class Regressions {
       const baseline = this.baselines.of(fingerprint, wall, this.#heldAt(fingerprint, wall))
       if (baseline === null) continue
       const time = recent(entry, now)
-      if (time.count < fewestCalls) continue
+      // Within its first hour a process has not seen enough calls to say that all is well.
+      const cannotTell = time.count < fewestCalls && wall - this.#begunAt < hourMs
+      if (time.count === 0 || (time.count < fewestCalls && !cannotTell)) continue
       const middle = geometricMean(time)!
       const p95 = percentile(time, 0.95)
       found.push({
@@ -148,7 +153,7 @@ export class Regressions {
         p95,
         n: time.count,
         baseline,
-        ratio: middle / baseline.middle,
+        ratio: cannotTell ? Number.NaN : middle / baseline.middle,
         confirmed: baseline.p95 === null || p95 === null || p95 > confirmation * baseline.p95,
         source: "client-histogram",
       })
@@ -223,8 +228,8 @@ export class Regressions {
 
   /** Statements first seen within a day that take a part of the time; none while it is not known what is new. */
   newcomers(now: number, wall: number, entries: Iterable<Entry>): HeavyNewcomer[] {
-    // In its first hour a process that knows no past would take everything for new.
-    const knownSince = this.#knowsPast ? Number.NEGATIVE_INFINITY : this.#startedAt + hourMs
+    // In the first hour everything would be new.
+    const knownSince = this.#startedAt + hourMs
     if (wall < knownSince) return []
     const windows = [...entries].map((entry) => ({ entry, ...lastMinutes(entry, now - newcomerWindowMs) }))
     const total = windows.reduce((sum, { time }) => sum + time, 0)

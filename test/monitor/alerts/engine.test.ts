@@ -116,8 +116,12 @@ describe("an alert", () => {
     expect(story(times(20, 10), { worse: "below" }).told).toEqual([])
   })
 
-  test("a value that is no number is nothing", () => {
+  test("a value that cannot be told begins nothing, and leaves what is as it is", () => {
     expect(story(times(20, Number.NaN)).told).toEqual([])
+    expect(story([...times(6, 11), ...times(60, Number.NaN), ...times(11, 1)]).told).toEqual([
+      "5 firing warning",
+      "76 resolved warning",
+    ])
   })
 
   test("its id is made of rule, database, statement and subject, and of nothing else", () => {
