@@ -50,12 +50,33 @@ const preload = "pg_stat_statements"
 
 /** Starts a server of this version in a temporary folder, on a free port. It ends with this process, however that ends. */
 export async function startServer(version: number, extra: Readonly<Record<string, string>> = {}): Promise<RunningServer> {
+  return startFrom(version, extra, (bin, data) => [
+    join(bin, "initdb"),
+    ["-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"],
+  ])
+}
+
+/** Starts a standby of a server that follows it. Where the installation brings pg_basebackup (Debian's does). */
+export async function startStandby(primary: ServerAddress, name: string): Promise<RunningServer> {
+  return startFrom(primary.version, {}, (bin, data) => [
+    join(bin, "pg_basebackup"),
+    [
+      ...["-D", data, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"],
+      ...["-d", `host=${primary.host} port=${primary.port} user=postgres application_name=${name}`],
+    ],
+  ])
+}
+
+/** The program that makes a data folder, and its arguments. */
+type Maker = (bin: string, data: string) => readonly [program: string, options: readonly string[]]
+
+async function startFrom(version: number, extra: Readonly<Record<string, string>>, make: Maker): Promise<RunningServer> {
   const account = process.getuid?.() === 0 ? unprivileged() : null
   const scratch = mkdtempSync(join(tmpdir(), `selecto-test-${version}-`))
   chmodSync(scratch, 0o755)
   if (account !== null) chownSync(scratch, account.uid, account.gid)
   try {
-    return await start(version, account, scratch, extra)
+    return await start(version, account, scratch, extra, make)
   } catch (error) {
     rmSync(scratch, { recursive: true, force: true })
     throw error
@@ -67,6 +88,7 @@ async function start(
   account: Account | null,
   scratch: string,
   extra: Readonly<Record<string, string>>,
+  make: Maker,
 ): Promise<RunningServer> {
   const { bin, lib } = await binariesOf(version, account, scratch)
   const home = join(scratch, "run")
@@ -83,9 +105,9 @@ async function start(
     },
   }
   const data = join(home, "data")
-  const options = ["-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
-  const made = spawnSync(join(bin, "initdb"), options, { ...as, encoding: "utf8" })
-  if (made.status !== 0) throw new Error(`initdb of PostgreSQL ${version} failed: ${made.stderr || made.error?.message}`)
+  const [program, options] = make(bin, data)
+  const made = spawnSync(program, options, { ...as, encoding: "utf8" })
+  if (made.status !== 0) throw new Error(`${program} of PostgreSQL ${version} failed: ${made.stderr || made.error?.message}`)
 
   for (let attempt = 1; ; attempt++) {
     const port = await freePort()
