@@ -6,6 +6,7 @@ import { adviseCommand } from "./advise.ts"
 import { checkCommand } from "./check.ts"
 import { type DomainCommandOptions, domainCommand } from "./domain.ts"
 import { explainCommand } from "./explain.ts"
+import { monitorCommand } from "./monitor.ts"
 import { planCommand } from "./plan.ts"
 import { processTerminal } from "./terminal.ts"
 import { tour } from "./tour/tour.ts"
@@ -119,6 +120,20 @@ cli
   .action((folder: string, options: Record<string, unknown>) =>
     checkCommand(terminal, folder, { ...options, signal: interruption.signal }),
   )
+
+cli
+  .command("monitor", "A live top of the server: statements, waits, locks and alerts; asks for statistics, and changes nothing")
+  .option("--database-url <url>", "The database; default DATABASE_URL")
+  .option("--interval <seconds>", "Seconds from one picture to the next", { default: 2 })
+  .option("--by <what>", "What is heaviest: time, calls, mean, rows, reads or temp", { default: "time" })
+  .option("--limit <n>", "Statements shown", { default: 15 })
+  .option("--once", "One picture, of one interval")
+  .option("--json", "Print pictures as JSON, one a line")
+  .option("--check", "With --once: exit with 1 when an alert is firing that is more than a remark")
+  .option("--prometheus-rules", "Print the alert rules as a rule file of Prometheus, and nothing else")
+  .example("  selecto monitor --once --check")
+  .example("  selecto monitor --prometheus-rules > selecto-rules.yml")
+  .action((options: Record<string, unknown>) => monitorCommand(terminal, { ...options, signal: interruption.signal }))
 
 cli
   .command(

@@ -1,9 +1,22 @@
+import { serverMetrics } from "./metric-table-server.ts"
+
 /** One metric that exporters give; the Prometheus and OpenTelemetry exports, the dashboard and the guide follow this table. */
 export interface MetricRow {
   /** Prometheus name, in base units. */
   readonly name: string
   readonly type: "counter" | "gauge" | "histogram"
-  readonly unit: "seconds" | "bytes" | "calls" | "rows" | "errors" | "connections" | "info" | "statements" | "timestamp"
+  readonly unit:
+    | "seconds"
+    | "bytes"
+    | "calls"
+    | "rows"
+    | "errors"
+    | "connections"
+    | "info"
+    | "statements"
+    | "timestamp"
+    | "ratio"
+    | "count"
   readonly help: string
   readonly labels: readonly string[]
   /** A panel of the dashboard: its title and query; null for what no panel shows by itself. */
@@ -13,8 +26,8 @@ export interface MetricRow {
 const statement = ["fingerprint"] as const
 const rate = "[$__rate_interval]"
 
-/** Every metric. `$__rate_interval` is Grafana's. */
-export const metricTable: readonly MetricRow[] = [
+/** What this process measures. `$__rate_interval` is Grafana's. */
+const clientMetrics: readonly MetricRow[] = [
   {
     name: "selecto_query_duration_seconds",
     type: "histogram",
@@ -183,3 +196,6 @@ export const metricTable: readonly MetricRow[] = [
     panel: null,
   },
 ]
+
+/** Every metric: those of this process, then those of the server. */
+export const metricTable: readonly MetricRow[] = [...clientMetrics, ...serverMetrics]

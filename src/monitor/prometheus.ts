@@ -6,7 +6,11 @@ import { bucketOf, countBelow, type Histogram } from "./histogram.ts"
 import { type MetricRow, metricTable } from "./metric-table.ts"
 import { errorsByClass } from "./metrics.ts"
 import type { Monitor } from "./monitor.ts"
+import { readServer, type ServerReading, serverReaders } from "./prometheus-server.ts"
+import type { Exemplar, Sample } from "./sample.ts"
 import { StickyTop } from "./sticky-top.ts"
+
+export { type PrometheusRules, prometheusRules, prometheusRulesYaml } from "./alerts/prometheus-rules.ts"
 
 /** A registry of either content type. */
 export type AnyRegistry = Registry<PrometheusContentType> | Registry<OpenMetricsContentType>
@@ -34,20 +38,6 @@ export interface PrometheusExport {
   close(): void
 }
 
-interface Value {
-  readonly labels: Record<string, string>
-  readonly value: number
-  readonly metricName?: string
-  readonly exemplar?: Exemplar
-}
-
-interface Exemplar {
-  readonly labelSet: Readonly<Record<string, string>>
-  readonly value: number
-  /** Seconds since 1970. */
-  readonly timestamp: number
-}
-
 /** Bounds in milliseconds: powers of two, which are bounds of our buckets too, so that the counts are exact. */
 const bounds = Array.from({ length: 19 }, (_, n) => 2 ** (n - 3))
 const textLength = 120
@@ -67,12 +57,18 @@ export function prometheusMetrics(selecto: { readonly monitor: Monitor }, option
   const { monitor } = selecto
   const registry: AnyRegistry = options.registry ?? new Registry()
   const top = new StickyTop(options.top ?? 50)
+  const serverTop = new StickyTop(options.top ?? 50)
   const exemplars = options.exemplar === undefined ? null : watchExemplars(monitor, options.exemplar)
   // One reading serves all metrics of a scrape: they are asked for one after the other in the same turn.
   let reading: Reading | null = null
   const read = (): Reading => {
     if (reading === null) {
-      reading = { statements: exportedStatements(monitor.recorder, top), monitor, exemplars: exemplars?.take() ?? noExemplars }
+      reading = {
+        statements: exportedStatements(monitor.recorder, top),
+        monitor,
+        exemplars: exemplars?.take() ?? noExemplars,
+        server: readServer(monitor, serverTop),
+      }
       queueMicrotask(() => {
         reading = null
       })
@@ -84,7 +80,8 @@ export function prometheusMetrics(selecto: { readonly monitor: Monitor }, option
     const openMetrics = registry.contentType.startsWith("application/openmetrics")
     // OpenMetrics names a counter without the ending, which its samples get from prom-client.
     const name = openMetrics && row.type === "counter" ? row.name.replace(/_total$/, "") : row.name
-    const values = readers[row.name]!
+    const ofServer = serverReaders[row.name]
+    const values: Reader = ofServer === undefined ? readers[row.name]! : ({ server }) => ofServer(server)
     const metric = {
       name,
       help: row.help,
@@ -112,9 +109,10 @@ interface Reading {
   readonly monitor: Monitor
   /** By fingerprint and bound. */
   readonly exemplars: ReadonlyMap<string, Exemplar>
+  readonly server: ServerReading
 }
 
-type Reader = (reading: Reading, row: MetricRow) => Value[]
+type Reader = (reading: Reading, row: MetricRow) => Sample[]
 
 const noExemplars: ReadonlyMap<string, Exemplar> = new Map()
 
@@ -129,11 +127,17 @@ const readers: Readonly<Record<string, Reader>> = {
     statements.flatMap(({ fingerprint, tally }) =>
       Object.entries(errorsByClass(tally)).map(([sqlstate_class, value]) => ({ labels: { fingerprint, sqlstate_class }, value })),
     ),
-  selecto_query_info: ({ statements }) =>
-    statements.map(({ fingerprint, summary, text }) => ({
+  selecto_query_info: ({ statements, server }) => {
+    const mine = new Set(statements.map(({ fingerprint }) => fingerprint))
+    const names = server.monitor.watch.collector?.state.statements.names
+    const others = server.statements
+      .filter(([fingerprint]) => !mine.has(fingerprint))
+      .map(([fingerprint]) => ({ fingerprint, ...(names?.describe(fingerprint) ?? { summary: null, text: null }) }))
+    return [...statements, ...others].map(({ fingerprint, summary, text }) => ({
       labels: { fingerprint, summary: summary ?? "", query: (text ?? "").replace(/\s+/g, " ").slice(0, textLength) },
       value: 1,
-    })),
+    }))
+  },
   selecto_pool_wait_seconds: ({ monitor }, { name }) => histogramOf(name, monitor.recorder.poolWait, {}, noExemplars),
   selecto_pool_connections: ({ monitor }) =>
     monitor.pools().flatMap(({ name, totalCount, idleCount }) => [
@@ -171,8 +175,8 @@ function histogramOf(
   histogram: Histogram,
   labels: Record<string, string>,
   exemplars: ReadonlyMap<string, Exemplar>,
-): Value[] {
-  const values: Value[] = []
+): Sample[] {
+  const values: Sample[] = []
   const add = (bound: number, value: number): void => {
     const exemplar = exemplars.get(`${labels.fingerprint} ${bound}`)
     const le = bound === Number.POSITIVE_INFINITY ? "+Inf" : String(bound / 1000)

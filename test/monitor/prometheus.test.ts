@@ -206,6 +206,8 @@ describe.skipIf(missing)("a real Prometheus", () => {
     expect(panels.length).toBeGreaterThan(8)
     for (const panel of panels)
       for (const target of panel.targets) {
+        // Those of the server need one: see prometheus-rules.test.ts.
+        if (/selecto_(pg_|alerts)/.test(target.expr)) continue
         const expr = target.expr.replaceAll("$__rate_interval", "10s")
         // Nothing was dropped, so its rate is 0; everything else has moved.
         const result = await query(expr, (found) => found.length > 0 && found.some((one) => one.value[1] !== "NaN"))

@@ -193,7 +193,7 @@ function difference(now: Float64Array, before: Float64Array): Float64Array {
 }
 
 /** Adds a row of counters to what is there under a key. */
-function add(sums: Map<string, Float64Array>, key: string, delta: Float64Array): void {
+export function add(sums: Map<string, Float64Array>, key: string, delta: Float64Array): void {
   const sum = sums.get(key)
   if (sum === undefined) sums.set(key, delta.slice())
   else for (let at = 0; at < delta.length; at++) sum[at] = sum[at]! + delta[at]!

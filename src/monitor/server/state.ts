@@ -13,6 +13,7 @@ import type { StatementNames } from "./statement-names.ts"
 import { Statements } from "./statements.ts"
 import { Tables } from "./tables.ts"
 import { Throughput } from "./throughput.ts"
+import { Totals } from "./totals.ts"
 import { transactionsOf } from "./transactions.ts"
 import type { Upkeep } from "./upkeep.ts"
 
@@ -43,6 +44,7 @@ export class ServerState {
   readonly statements: Statements
   readonly tables: Tables = new Tables()
   readonly activity: Activity = new Activity()
+  readonly totals: Totals = new Totals()
   readonly #throughput = new Throughput()
   readonly #latest: Readings = {}
   #failures = new Map<string, PartFailure>()
@@ -77,10 +79,17 @@ export class ServerState {
     this.#failures = new Map(
       [...this.#failures].filter(([part]) => !(part in readings)).concat(round.failures.map((one) => [one.part, one])),
     )
-    if (readings.statements?.missing === null) this.statements.absorb(at, identity.now, readings.statements)
+    if (readings.statements?.missing === null) {
+      this.statements.absorb(at, identity.now, readings.statements)
+      for (const [fingerprint, delta] of this.statements.last()) this.totals.addStatement(fingerprint, delta)
+      this.totals.evictions += this.statements.lastEvictions
+    }
     if (readings.tables !== undefined) this.tables.absorb(at, readings.tables)
     if (readings.indexes !== undefined) this.tables.absorbIndexes(at, readings.indexes)
-    if (readings.database !== undefined) this.#throughput.absorb(at, readings.database)
+    if (readings.database !== undefined) {
+      this.#throughput.absorb(at, readings.database)
+      this.totals.addDatabase(this.#throughput.lastDatabase())
+    }
     if (readings.io !== undefined) this.#throughput.absorbIo(at, readings.io)
     this.#past = this.#past.filter((one) => one.at > at - keptMs)
     this.#past.push({ at, covered: before === null || restarted ? 0 : at - before.at, restarted })

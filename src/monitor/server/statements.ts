@@ -146,6 +146,19 @@ export class Statements {
     return figures.sort((a, b) => rank(a) - rank(b) || b.time - a.time)
   }
 
+  /** What was counted in the last round, by fingerprint; null where it is not known yet, or has no place. Ours is left out. */
+  *last(): Generator<readonly [fingerprint: string | null, delta: Float64Array]> {
+    for (const [key, delta] of this.#window.last()) {
+      const name = key === otherKey ? undefined : this.names.get(idOf(key))
+      if (name?.own !== true) yield [name?.fingerprint ?? null, delta]
+    }
+  }
+
+  /** Times that the server made room in the last round. */
+  get lastEvictions(): number {
+    return this.#events.at(-1)?.evictions ?? 0
+  }
+
   coverage(since: number): StatementCoverage {
     const events = this.#events.filter((event) => event.at > since)
     const sum = (of: (event: Event) => number): number => events.reduce((total, event) => total + of(event), 0)

@@ -66,6 +66,11 @@ export class Throughput {
     this.#database.absorb(at, null, [rowOf(whole, reading.counters)])
   }
 
+  /** What the database counted in the last round; undefined where nothing is known of the one before. */
+  lastDatabase(): Float64Array | undefined {
+    return this.#database.last().get(whole)
+  }
+
   absorbIo(at: number, reading: IoReading): void {
     this.#walKnown = reading.wal.map((value) => value !== null)
     this.#wal.absorb(at, null, [rowOf(whole, reading.wal)])

@@ -25,7 +25,7 @@ const slowQuery: AlertRule = {
   severity: "warning",
   forMs: 0,
   action: "log_and_notify",
-  advice: "Look at its plan: selecto explain --analyze, or selecto.monitor.plan(fingerprint).",
+  advice: "Look at its plan: selecto explain --analyze, or selecto.monitor.plans(fingerprint).",
   measure({ slowCalls }, { threshold }) {
     const groups = new Map<string, { slowest: (typeof slowCalls)[number]; calls: number }>()
     for (const call of slowCalls) {

@@ -86,7 +86,8 @@ const targetDown: AlertRule = {
       },
     ]
   },
-  prometheus: () => "max(selecto_pg_up) == 0 or absent(selecto_pg_up)",
+  prometheus: (threshold) =>
+    `max(max_over_time(selecto_pg_up[${threshold}m])) == 0 or absent_over_time(selecto_pg_up[${threshold}m])`,
 }
 
 export const monitorRules: readonly AlertRule[] = [statementsEvicted, collectorDown, targetDown]
