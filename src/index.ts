@@ -25,6 +25,29 @@ export {
 export type { IsolationLevel, Report, Warning } from "./execution/request.ts"
 export type { TransactionOptions } from "./execution/transaction.ts"
 export * from "./explain/index.ts"
+export type {
+  AdvisedIndex,
+  Alert,
+  AlertAction,
+  AlertChannel,
+  AlertLogger,
+  AlertNotification,
+  AlertOption,
+  AlertSeverity,
+  AlertState,
+  AlertType,
+  HistoryOptions,
+  Monitor,
+  MonitorHealth,
+  MonitorOptions,
+  PlanOptions,
+  ServerOptions,
+  ServerReport,
+  ServerStatement,
+  SilenceOptions,
+  StatementMetrics,
+} from "./monitor/index.ts"
+export { defaultAlerts, lockLines, slack, webhook } from "./monitor/index.ts"
 export {
   arrayAgg,
   avg,

@@ -51,6 +51,8 @@ export interface CollectorHealth {
 /** A part that takes longer than this part of an interval is read so much less often. */
 const partBudget = 1 / 100
 const lookedUp = 50
+/** Rounds until the upkeep of indexes is looked at again, when that failed. */
+const upkeepAgain = 10
 
 /**
  * Asks the server for its figures, round by round, and samples what its sessions do. Ends with stop(); a round that fails is counted and
@@ -279,8 +281,10 @@ export class Collector {
     this.#reading = this.#upkeep
       .read(this.#clock.wall(), this.#abort.signal)
       .then((upkeep) => this.state.absorbUpkeep(upkeep))
-      // A failure there is none of the rounds; it is asked again when it is due.
-      .catch(() => {})
+      // A failure there is none of the rounds; it is asked again some rounds later.
+      .catch(() => {
+        this.#upkeepAt = now - this.#settings.upkeepMs + upkeepAgain * this.#settings.intervalMs
+      })
       .finally(() => {
         this.#reading = null
       })

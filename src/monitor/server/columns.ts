@@ -1,5 +1,5 @@
 import type { Session } from "../../database/database.ts"
-import { type Field, number } from "./field.ts"
+import type { NumberField } from "./field.ts"
 
 /** Views whose columns differ between versions of the server, or of the extension. */
 const views = [
@@ -55,9 +55,9 @@ export class Columns {
   }
 
   /** The first of these columns that there is, as a number; null in every row where there is none. */
-  number(view: View, alias: string, ...names: readonly string[]): Field<number> {
+  number(view: View, alias: string, ...names: readonly string[]): NumberField {
     const name = names.find((one) => this.has(view, one))
-    return number(name === undefined ? "null" : `${alias}.${name}`)
+    return ["number", name === undefined ? "null" : `${alias}.${name}`]
   }
 
   /** A column's SQL, or null's where the view lacks it. */

@@ -6,7 +6,7 @@ import { type Fields, type RowOf, rowsOf, selectList } from "./field.ts"
 export interface Reader {
   readonly columns: Columns
   /** `select <fields> <from>`, in a READ ONLY transaction of its own with timeouts. */
-  rows<F extends Fields>(fields: F, from: string, values?: readonly unknown[]): Promise<RowOf<F>[]>
+  rows<const F extends Fields>(fields: F, from: string, values?: readonly unknown[]): Promise<RowOf<F>[]>
   /** The same, but each row as the server's text in the order of the fields: for readings of thousands of rows. */
   texts(fields: Fields, from: string, values?: readonly unknown[]): Promise<readonly TextRow[]>
 }

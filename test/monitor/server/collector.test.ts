@@ -189,7 +189,9 @@ eachServer(
         expect(first.monitor.health().gaps.map(({ remedy }) => remedy)).toContain(
           "Give connect() the address past the pooler as directUrl.",
         )
-        const { rows } = await target.sql.query("select count(*)::int as n from pg_locks where locktype = 'advisory'")
+        const { rows } = await target.sql.query(
+          "select count(*)::int as n from pg_locks l join pg_database d on d.oid = l.database where l.locktype = 'advisory' and d.datname = current_database()",
+        )
         expect(rows).toEqual([{ n: 0 }])
         for (const { monitor, database } of open.splice(0)) {
           await monitor.close()
@@ -321,6 +323,7 @@ for (const version of [15, 18])
       const one = process_(`postgresql://postgres@127.0.0.1:${gate.port}/postgres`, { alerts: true, alertTimes: { clear: 0 } })
       one.monitor.on("alert", ({ type, state }) => told.push(`${type} ${state}`))
       await one.judge()
+      await one.monitor.watch.collector!.settled()
       gate.shut()
       await one.judge()
       await one.judge()

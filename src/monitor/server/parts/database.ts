@@ -1,5 +1,4 @@
 import type { RowOf } from "../field.ts"
-import { moment } from "../field.ts"
 import type { Reader } from "../reader.ts"
 import type { Part } from "./part.ts"
 
@@ -24,7 +23,7 @@ export const databaseCounters = [
 
 export type DatabaseCounter = (typeof databaseCounters)[number]
 
-const since = { statsReset: moment("d.stats_reset") }
+const since = { statsReset: ["milliseconds", "d.stats_reset"] } as const
 
 export interface DatabaseReading extends RowOf<typeof since> {
   /** In the order of {@link databaseCounters}; null where this server has no such column. */

@@ -1,4 +1,4 @@
-import { number, type RowOf, text } from "../field.ts"
+import type { NumberField, RowOf } from "../field.ts"
 import type { Reader } from "../reader.ts"
 import type { Part } from "./part.ts"
 
@@ -34,7 +34,7 @@ export interface IoReading {
   readonly wal: readonly (number | null)[]
 }
 
-const key = { key: text("concat_ws(' / ', i.backend_type, i.object, i.context)") }
+const key = { key: ["text", "concat_ws(' / ', i.backend_type, i.object, i.context)"] } as const
 
 /** What each kind of process reads and writes, the log, and checkpoints; counted for the whole server. */
 export const ioPart: Part<IoReading> = {
@@ -47,20 +47,22 @@ export const ioPart: Part<IoReading> = {
 async function readIo(reader: Reader): Promise<NonNullable<IoReading["rows"]>> {
   const { columns } = reader
   // 18 counts bytes; before it operations had one size.
-  const bytes = (operation: string) =>
-    number(columns.has("pg_stat_io", `${operation}_bytes`) ? `i.${operation}_bytes` : `i.${operation}s * i.op_bytes`)
+  const bytes = (operation: string): NumberField => [
+    "number",
+    columns.has("pg_stat_io", `${operation}_bytes`) ? `i.${operation}_bytes` : `i.${operation}s * i.op_bytes`,
+  ]
   const fields = {
     ...key,
-    reads: number("i.reads"),
+    reads: ["number", "i.reads"],
     readBytes: bytes("read"),
-    readMs: number("i.read_time"),
-    writes: number("i.writes"),
+    readMs: ["number", "i.read_time"],
+    writes: ["number", "i.writes"],
     writeBytes: bytes("write"),
-    writeMs: number("i.write_time"),
-    extends: number("i.extends"),
-    hits: number("i.hits"),
-    evictions: number("i.evictions"),
-  }
+    writeMs: ["number", "i.write_time"],
+    extends: ["number", "i.extends"],
+    hits: ["number", "i.hits"],
+    evictions: ["number", "i.evictions"],
+  } as const
   const rows = await reader.rows(
     fields,
     "from pg_catalog.pg_stat_io i where coalesce(i.reads, 0) + coalesce(i.writes, 0) + coalesce(i.extends, 0) + coalesce(i.hits, 0) > 0",
@@ -78,12 +80,12 @@ async function readWal(reader: Reader): Promise<readonly (number | null)[]> {
   }
   const apart = columns.has("pg_stat_checkpointer")
   const checkpoints = {
-    checkpointsTimed: number(apart ? "c.num_timed" : "c.checkpoints_timed"),
-    checkpointsRequested: number(apart ? "c.num_requested" : "c.checkpoints_req"),
-    checkpointWriteMs: number(apart ? "c.write_time" : "c.checkpoint_write_time"),
-    checkpointSyncMs: number(apart ? "c.sync_time" : "c.checkpoint_sync_time"),
-    checkpointBuffers: number(apart ? "c.buffers_written" : "c.buffers_checkpoint"),
-  }
+    checkpointsTimed: ["number", apart ? "c.num_timed" : "c.checkpoints_timed"],
+    checkpointsRequested: ["number", apart ? "c.num_requested" : "c.checkpoints_req"],
+    checkpointWriteMs: ["number", apart ? "c.write_time" : "c.checkpoint_write_time"],
+    checkpointSyncMs: ["number", apart ? "c.sync_time" : "c.checkpoint_sync_time"],
+    checkpointBuffers: ["number", apart ? "c.buffers_written" : "c.buffers_checkpoint"],
+  } as const
   const view = apart ? "pg_stat_checkpointer" : "pg_stat_bgwriter"
   const log = columns.has("pg_stat_wal") ? " cross join pg_catalog.pg_stat_wal w" : ""
   const fields = { ...wal, ...checkpoints }

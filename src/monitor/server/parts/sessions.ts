@@ -1,25 +1,25 @@
-import { flag, list, milliseconds, number, type RowOf, text } from "../field.ts"
+import type { RowOf } from "../field.ts"
 import type { Reader } from "../reader.ts"
 import type { Part } from "./part.ts"
 
 const fields = {
-  pid: number("a.pid"),
-  leader: number("a.leader_pid"),
-  here: flag("a.datname = current_database()"),
-  user: text("a.usename"),
-  application: text("a.application_name"),
-  client: text("host(a.client_addr)"),
-  kind: text("a.backend_type"),
-  state: text("a.state"),
-  waitType: text("a.wait_event_type"),
-  wait: text("a.wait_event"),
-  transactionMs: milliseconds("(clock_timestamp() - a.xact_start)"),
-  queryMs: milliseconds("(clock_timestamp() - a.query_start)"),
-  stateMs: milliseconds("(clock_timestamp() - a.state_change)"),
+  pid: ["number", "a.pid"],
+  leader: ["number", "a.leader_pid"],
+  here: ["flag", "a.datname = current_database()"],
+  user: ["text", "a.usename"],
+  application: ["text", "a.application_name"],
+  client: ["text", "host(a.client_addr)"],
+  kind: ["text", "a.backend_type"],
+  state: ["text", "a.state"],
+  waitType: ["text", "a.wait_event_type"],
+  wait: ["text", "a.wait_event"],
+  transactionMs: ["milliseconds", "(clock_timestamp() - a.xact_start)"],
+  queryMs: ["milliseconds", "(clock_timestamp() - a.query_start)"],
+  stateMs: ["milliseconds", "(clock_timestamp() - a.state_change)"],
   /** Transactions begun since its snapshot, or since its own: what it keeps VACUUM from removing. */
-  horizon: number("greatest(age(a.backend_xmin), age(a.backend_xid))"),
-  queryId: text("null"),
-}
+  horizon: ["number", "greatest(age(a.backend_xmin), age(a.backend_xid))"],
+  queryId: ["text", "null"],
+} as const
 
 export type SessionRow = RowOf<typeof fields>
 
@@ -28,7 +28,7 @@ export type SessionRow = RowOf<typeof fields>
  * role may not see have no state and are left out too.
  */
 export async function readSessions(reader: Reader): Promise<readonly SessionRow[]> {
-  const queryId = text(reader.columns.sql("pg_stat_activity", "a", "query_id"))
+  const queryId = ["text", reader.columns.sql("pg_stat_activity", "a", "query_id")] as const
   return reader.rows(
     { ...fields, queryId },
     `from pg_catalog.pg_stat_activity a where a.datname = current_database() and a.pid <> pg_backend_pid()
@@ -39,7 +39,7 @@ export async function readSessions(reader: Reader): Promise<readonly SessionRow[
 /** The texts of some sessions' statements, to be known by their fingerprint in this process and then forgotten. */
 export async function readTexts(reader: Reader, pids: readonly number[]): Promise<ReadonlyMap<number, string>> {
   const rows = await reader.rows(
-    { pid: number("a.pid"), text: text("a.query") },
+    { pid: ["number", "a.pid"], text: ["text", "a.query"] },
     "from pg_catalog.pg_stat_activity a where a.pid = any($1::int[])",
     [pids],
   )
@@ -47,10 +47,10 @@ export async function readTexts(reader: Reader, pids: readonly number[]): Promis
 }
 
 const counts = {
-  state: text("coalesce(a.state, 'hidden')"),
-  here: flag("coalesce(a.datname = current_database(), false)"),
-  count: number("count(*)"),
-}
+  state: ["text", "coalesce(a.state, 'hidden')"],
+  here: ["flag", "coalesce(a.datname = current_database(), false)"],
+  count: ["number", "count(*)"],
+} as const
 
 export type ConnectionCount = RowOf<typeof counts>
 
@@ -62,13 +62,13 @@ export const connectionsPart: Part<readonly ConnectionCount[]> = {
 }
 
 const blocked = {
-  pid: number("w.pid"),
-  blockers: list("pg_blocking_pids(w.pid)::text[]"),
-  mode: text("l.mode"),
-  locktype: text("l.locktype"),
-  relation: text("l.relation::regclass"),
-  waitedMs: milliseconds("(clock_timestamp() - null::timestamptz)"),
-}
+  pid: ["number", "w.pid"],
+  blockers: ["list", "pg_blocking_pids(w.pid)::text[]"],
+  mode: ["text", "l.mode"],
+  locktype: ["text", "l.locktype"],
+  relation: ["text", "l.relation::regclass"],
+  waitedMs: ["milliseconds", "(clock_timestamp() - null::timestamptz)"],
+} as const
 
 export type BlockedRow = RowOf<typeof blocked>
 
@@ -76,18 +76,18 @@ export type BlockedRow = RowOf<typeof blocked>
 export async function readBlocked(reader: Reader, pids: readonly number[]): Promise<readonly BlockedRow[]> {
   const start = reader.columns.sql("pg_locks", "l", "waitstart")
   return reader.rows(
-    { ...blocked, waitedMs: milliseconds(`(clock_timestamp() - ${start}::timestamptz)`) },
+    { ...blocked, waitedMs: ["milliseconds", `(clock_timestamp() - ${start}::timestamptz)`] },
     `from unnest($1::int[]) w(pid) left join lateral (select * from pg_catalog.pg_locks k where k.pid = w.pid and not k.granted limit 1) l on true`,
     [pids],
   )
 }
 
 const prepared = {
-  name: text("p.gid"),
-  ageMs: milliseconds("(clock_timestamp() - p.prepared)"),
-  horizon: number("age(p.transaction)"),
-  owner: text("p.owner"),
-}
+  name: ["text", "p.gid"],
+  ageMs: ["milliseconds", "(clock_timestamp() - p.prepared)"],
+  horizon: ["number", "age(p.transaction)"],
+  owner: ["text", "p.owner"],
+} as const
 
 export type PreparedRow = RowOf<typeof prepared>
 

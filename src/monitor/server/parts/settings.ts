@@ -1,23 +1,20 @@
-import { flag, number, type RowOf } from "../field.ts"
+import type { RowOf } from "../field.ts"
 import type { Part } from "./part.ts"
 
-const setting = (name: string) => number(`current_setting('${name}', true)::float8`)
-const on = (name: string) => flag(`current_setting('${name}', true)`.concat(" = 'on'"))
-
 const fields = {
-  maxConnections: setting("max_connections"),
-  superuserReserved: setting("superuser_reserved_connections"),
-  reserved: setting("reserved_connections"),
-  blockSize: setting("block_size"),
-  autovacuum: on("autovacuum"),
-  vacuumThreshold: setting("autovacuum_vacuum_threshold"),
-  vacuumScale: setting("autovacuum_vacuum_scale_factor"),
+  maxConnections: ["number", "current_setting('max_connections')"],
+  superuserReserved: ["number", "current_setting('superuser_reserved_connections')"],
+  reserved: ["number", "current_setting('reserved_connections', true)"],
+  blockSize: ["number", "current_setting('block_size')"],
+  autovacuum: ["flag", "current_setting('autovacuum') = 'on'"],
+  vacuumThreshold: ["number", "current_setting('autovacuum_vacuum_threshold')"],
+  vacuumScale: ["number", "current_setting('autovacuum_vacuum_scale_factor')"],
   /** 18 and later: no more dead rows than this, however large the table. */
-  vacuumMaxThreshold: setting("autovacuum_vacuum_max_threshold"),
-  trackIoTiming: on("track_io_timing"),
-  trackPlanning: on("pg_stat_statements.track_planning"),
-  statementsMax: setting("pg_stat_statements.max"),
-}
+  vacuumMaxThreshold: ["number", "current_setting('autovacuum_vacuum_max_threshold', true)"],
+  trackIoTiming: ["flag", "current_setting('track_io_timing') = 'on'"],
+  trackPlanning: ["flag", "current_setting('pg_stat_statements.track_planning', true) = 'on'"],
+  statementsMax: ["number", "current_setting('pg_stat_statements.max', true)"],
+} as const
 
 export type Settings = RowOf<typeof fields>
 

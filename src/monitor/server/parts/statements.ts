@@ -1,5 +1,4 @@
 import type { TextRow } from "../../../database/database.ts"
-import { flag, moment, number, text } from "../field.ts"
 import type { Reader } from "../reader.ts"
 import type { Part } from "./part.ts"
 
@@ -72,7 +71,7 @@ export function statementsPart(): Part<StatementsReading> {
       if (schema === null) return { ...nothing, missing: whyMissing(reader) }
       const info = columns.has("pg_stat_statements_info")
         ? await reader.rows(
-            { evictions: number("i.dealloc"), statsReset: moment("i.stats_reset") },
+            { evictions: ["number", "i.dealloc"], statsReset: ["milliseconds", "i.stats_reset"] },
             `from ${schema}.pg_stat_statements_info i`,
           )
         : []
@@ -103,7 +102,7 @@ type Calls = { readonly rows: (readonly [key: string, token: string])[]; readonl
 
 // Texts are in a file that is read whole, however few are asked for: `false` leaves it alone.
 async function readCalls(reader: Reader, schema: string): Promise<Calls> {
-  const fields = { ...keyFields(reader), calls: number("s.calls"), plans: number("s.plans") }
+  const fields = { ...keyFields(reader), calls: ["number", "s.calls"], plans: ["number", "s.plans"] } as const
   const rows = await reader.texts(fields, `from ${schema}.pg_stat_statements(false) s where ${here}`)
   const readable = rows.filter(([, , id]) => id !== null)
   return {
@@ -146,8 +145,8 @@ async function readCounters(
   const fields = {
     ...keyFields(reader),
     // date_part gives a double; extract a numeric, which is many times as slow.
-    since: number(since === "null" ? since : `date_part('epoch', ${since}) * 1000`),
-    ...Object.fromEntries(statementCounters.map((name) => [name, number(counters[name])])),
+    since: ["milliseconds", `${since}::timestamptz`] as const,
+    ...Object.fromEntries(statementCounters.map((name) => [name, ["number", counters[name]] as const])),
   }
   const ids = new Set([...changed].map(idOf))
   const rows = await reader.texts(
@@ -171,10 +170,10 @@ function rowOf(row: TextRow): StatementRow {
 
 function keyFields({ columns }: Reader) {
   return {
-    user: text("s.userid"),
-    toplevel: text(columns.sql("pg_stat_statements", "s", "toplevel")),
-    id: text("s.queryid"),
-  }
+    user: ["text", "s.userid"],
+    toplevel: ["text", columns.sql("pg_stat_statements", "s", "toplevel")],
+    id: ["text", "s.queryid"],
+  } as const
 }
 
 function keyOf([user, toplevel, id]: TextRow): string {
@@ -211,7 +210,7 @@ function whyMissing({ columns }: Reader): StatementsReading["missing"] {
 /** The text of statements by queryid; a text that this role may not see is left out. The whole file of texts is read for it. */
 export async function readStatementTexts(reader: Reader, ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
   const rows = await reader.rows(
-    { id: text("s.queryid"), query: text("s.query"), hidden: flag("s.query = '<insufficient privilege>'") },
+    { id: ["text", "s.queryid"], query: ["text", "s.query"], hidden: ["flag", "s.query = '<insufficient privilege>'"] },
     `from ${reader.columns.statementsSchema}.pg_stat_statements(true) s
      where ${here} and s.queryid = any($1::bigint[])`,
     [ids],

@@ -1,11 +1,11 @@
-import { list, number, type RowOf, text } from "../field.ts"
+import type { RowOf } from "../field.ts"
 import type { Part } from "./part.ts"
 
 const wraparound = {
-  database: text("d.datname"),
-  age: number("age(d.datfrozenxid)"),
-  multixactAge: number("mxid_age(d.datminmxid)"),
-}
+  database: ["text", "d.datname"],
+  age: ["number", "age(d.datfrozenxid)"],
+  multixactAge: ["number", "mxid_age(d.datminmxid)"],
+} as const
 
 export type WraparoundRow = RowOf<typeof wraparound>
 
@@ -16,12 +16,12 @@ export const wraparoundPart: Part<readonly WraparoundRow[]> = {
 }
 
 const progress = {
-  table: text("p.relid::regclass"),
-  phase: text("p.phase"),
-  blocks: number("p.heap_blks_total"),
-  scanned: number("p.heap_blks_scanned"),
-  vacuumed: number("p.heap_blks_vacuumed"),
-}
+  table: ["text", "p.relid::regclass"],
+  phase: ["text", "p.phase"],
+  blocks: ["number", "p.heap_blks_total"],
+  scanned: ["number", "p.heap_blks_scanned"],
+  vacuumed: ["number", "p.heap_blks_vacuumed"],
+} as const
 
 export type VacuumProgressRow = RowOf<typeof progress>
 
@@ -32,19 +32,22 @@ export const vacuumProgressPart: Part<readonly VacuumProgressRow[]> = {
 }
 
 const sequences = {
-  schema: text("s.schemaname"),
-  name: text("s.sequencename"),
-  last: number("s.last_value"),
-  max: number("s.max_value"),
-  increment: number("s.increment_by"),
-  cycles: text("s.cycle"),
+  schema: ["text", "s.schemaname"],
+  name: ["text", "s.sequencename"],
+  last: ["number", "s.last_value"],
+  max: ["number", "s.max_value"],
+  increment: ["number", "s.increment_by"],
+  cycles: ["text", "s.cycle"],
   /** Columns that take their values from it, with their types: a sequence of bigint is no help to a column of integer. */
-  columns: list(`array(select format('%s.%s %s', d.refobjid::regclass, a.attname, format_type(a.atttypid, null))
+  columns: [
+    "list",
+    `array(select format('%s.%s %s', d.refobjid::regclass, a.attname, format_type(a.atttypid, null))
     from pg_catalog.pg_depend d join pg_catalog.pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
     where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
-      and d.objid = c.oid and d.deptype in ('a', 'i') and d.refobjsubid > 0)`),
-  readable: text("has_sequence_privilege(c.oid, 'select')"),
-}
+      and d.objid = c.oid and d.deptype in ('a', 'i') and d.refobjsubid > 0)`,
+  ],
+  readable: ["text", "has_sequence_privilege(c.oid, 'select')"],
+} as const
 
 export type SequenceRow = RowOf<typeof sequences>
 
