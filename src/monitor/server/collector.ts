@@ -341,7 +341,7 @@ export class Collector {
 
 const pooledGap: Gap = {
   what: "one collector among several processes",
-  reason: "Behind a pooler of transactions no lock outlasts one: every process that watches asks the server.",
+  reason: "Behind a pooler no lock is sure to last: every process that watches asks the server.",
   remedy: "Give connect() the address past the pooler as directUrl.",
 }
 

@@ -1,4 +1,3 @@
-import { readCapabilities } from "../../database/capabilities.ts"
 import type { Database, Session } from "../../database/database.ts"
 
 /** Who collects, when it is not us. */
@@ -20,6 +19,7 @@ export type Seat =
 const collectorLock = "7305113402"
 
 const tryLock = "select pg_try_advisory_lock($1) /* selecto:monitor */"
+const backend = "select pg_backend_pid() /* selecto:monitor */"
 const unlock = "select pg_advisory_unlock($1) /* selecto:monitor */"
 const holder = `select a.pid, a.application_name, extract(epoch from clock_timestamp() - a.state_change) * 1000
 from pg_catalog.pg_locks l join pg_catalog.pg_stat_activity a on a.pid = l.pid
@@ -46,11 +46,10 @@ export class Leader {
   /** A session to collect with, or who else does. Rejects where the server cannot be reached. */
   async take(): Promise<Seat> {
     if (this.#kept !== null) return { session: this.#kept, kept: true }
-    const holds = await this.#locks()
     const session = await this.#database.acquire({ timeoutMs: this.#timeoutMs })
-    if (!holds) return { session, kept: false }
+    const query = { timeoutMs: this.#timeoutMs }
     try {
-      const query = { timeoutMs: this.#timeoutMs }
+      if (!(await this.#locks(session))) return { session, kept: false }
       const { rows } = await session.queryText({ text: tryLock, values: [collectorLock] }, query)
       if (rows[0]?.[0] === "t" || rows[0]?.[0] === "true") {
         this.#kept = session
@@ -88,9 +87,11 @@ export class Leader {
     session.release(!left)
   }
 
-  async #locks(): Promise<boolean> {
+  /** A pooler gives its own number for the server's process; whether a lock through it lasts cannot be told for sure. */
+  async #locks(session: Session): Promise<boolean> {
     if (!this.#exclusive || this.#database.capabilities.sessions === "one") return false
-    this.#pooled = (await readCapabilities(this.#database)).pooler === "transaction"
+    const { rows } = await session.queryText({ text: backend, values: [] }, { timeoutMs: this.#timeoutMs })
+    this.#pooled = session.pid !== Number(rows[0]?.[0])
     return !this.#pooled
   }
 }

@@ -9,7 +9,7 @@ const leastRows = 10_000
 
 const vacuumLag: AlertRule = {
   type: "vacuum_lag",
-  condition: "a table has this many times the dead rows that make autovacuum come, and at least 10,000, for an hour",
+  condition: "a table has this many times the dead rows that make autovacuum come, and at least 10,000",
   unit: "ratio",
   threshold: 2,
   critical: null,
@@ -102,7 +102,7 @@ const sequenceExhaustion: AlertRule = {
 
 const staleStatistics: AlertRule = {
   type: "stale_statistics",
-  condition: "this part of a table of more than 10,000 rows was changed since it was last analysed, for an hour",
+  condition: "this part of a table of more than 10,000 rows was changed since it was last analysed",
   unit: "share",
   threshold: 0.2,
   critical: null,
