@@ -18,6 +18,7 @@ import { type ExecutionTime, executionTimeOf } from "./metrics.ts"
 import type { Monitor } from "./monitor.ts"
 import { installWatchStatements, uninstallWatchStatements } from "./watch-schema.ts"
 
+/** How minutes are kept in the database. */
 export interface HistoryOptions {
   /** Minute records kept in memory while they cannot be written; older ones are dropped and counted. Default 5,000. */
   readonly maxPending?: number | undefined

@@ -37,6 +37,7 @@ export interface PlanOptions {
   readonly analyze?: boolean | undefined
 }
 
+/** What the monitor measures, watches and keeps. */
 export interface MonitorOptions {
   /** Statements with figures of their own; the rest is "other". Default 500; each takes about 10 kB. */
   readonly maxStatements?: number | undefined

@@ -32,9 +32,11 @@ export const alertTypes = [
   "target_down",
 ] as const
 
+/** One of the rules. */
 export type AlertType = (typeof alertTypes)[number]
 
 export const alertSeverities = ["info", "warning", "critical"] as const
+/** How bad it is, the least first. */
 export type AlertSeverity = (typeof alertSeverities)[number]
 
 /**
@@ -48,6 +50,7 @@ export type AlertState = "pending" | "firing" | "clearing" | "resolved" | "no_da
  * recommends. "optimize_query": both, with what is wrong in the statement's plan.
  */
 export const alertActions = ["log", "notify", "log_and_notify", "suggest_index", "optimize_query"] as const
+/** What is done when an alert fires. */
 export type AlertAction = (typeof alertActions)[number]
 
 /** What an alert's value and threshold are counted in. "share" and "ratio" are plain numbers, a share lies between 0 and 1. */
