@@ -101,8 +101,14 @@ export interface AcquireOptions {
   readonly timeoutMs?: number | undefined
 }
 
-/** A subscription to channels; closing it ends its session. */
+/** A session that listens, and does nothing else. */
 export interface Listener {
+  /**
+   * Sends a notice from the session that listens. Where its channel is one of those listened to it comes back, after every notice that
+   * was sent before it: whoever waits for it knows that both directions are alive, and that nothing earlier is on its way.
+   */
+  notify(channel: string, payload: string, options?: QueryOptions): Promise<void>
+  /** Idempotent. */
   close(): Promise<void>
 }
 
@@ -116,7 +122,10 @@ export interface Database {
   /** One statement on any session, no transaction around it. The fast path: one round trip. */
   query<Row = Record<string, unknown>>(statement: Statement, options?: QueryOptions): Promise<Result<Row>>
   queryText(statement: Statement, options?: QueryOptions): Promise<Result<TextRow>>
-  /** Subscribes a session of its own to channels. Only where capabilities.listen. */
+  /**
+   * Subscribes a session of its own to channels; resolves when the server has confirmed it. Notices come in the order of their
+   * commits. `onLoss` is called once, when the session is lost; never after close(). Only where capabilities.listen.
+   */
   listen?(
     channels: readonly string[],
     onNotice: (channel: string, payload: string) => void,

@@ -13,6 +13,7 @@ import type {
 } from "./database.ts"
 import { toSelectoError } from "./database-error.ts"
 import { isUninterruptible, refuseAborted, waitFor } from "./deadline.ts"
+import { notifyStatement } from "./notify.ts"
 import { Canceller } from "./pg-cancel.ts"
 import { PgPlainSession } from "./pg-plain-session.ts"
 import { PgSession, watch } from "./pg-session.ts"
@@ -99,6 +100,8 @@ class PgDatabase implements Database {
       client.removeListener("end", onError)
       // A session that has listened must not serve others.
       session.release(true)
+      // The other end may be gone without a word: then the goodbye is never answered, and the socket would keep the process alive.
+      setTimeout(() => (client as Partial<PgWireClient>).connection?.stream.destroy(), goodbyeMs).unref()
     }
     const onNotification = (notice: { channel: string; payload?: string }): void => {
       if (channels.includes(notice.channel)) onNotice(notice.channel, notice.payload ?? "")
@@ -120,6 +123,9 @@ class PgDatabase implements Database {
       throw error
     }
     return {
+      notify: async (channel, payload, options) => {
+        await session.query(notifyStatement(channel, payload), options)
+      },
       close: async () => {
         if (open) end()
       },
@@ -153,6 +159,9 @@ class PgDatabase implements Database {
     return isWired(client) ? new PgSession(client, this.#canceller) : new PgPlainSession(client, this.#canceller)
   }
 }
+
+/** Milliseconds that a listening session has to end by itself. */
+const goodbyeMs = 1_000
 
 function isWired(client: PgClientLike): client is PgWireClient {
   const { connection, pipeline } = client as Partial<PgWireClient> & { pipeline?: boolean }

@@ -17,6 +17,7 @@ import type {
 } from "./database.ts"
 import { toSelectoError } from "./database-error.ts"
 import { interruptible, isUninterruptible, refuseAborted, waitFor } from "./deadline.ts"
+import { notifyStatement } from "./notify.ts"
 import { localLink, type PGliteLike, type PGliteLink, type ServerFailure } from "./pglite-link.ts"
 import { PortalCursor } from "./portal-cursor.ts"
 import { convertRows, rowBuilder } from "./rows.ts"
@@ -97,6 +98,9 @@ async function listen(
   }
   let open = true
   return {
+    notify: async (channel, payload, options) => {
+      await database.queryText(notifyStatement(channel, payload), options)
+    },
     close: async () => {
       if (!open) return
       open = false

@@ -1,4 +1,6 @@
+import type { Component } from "../changes/index.ts"
 import type { Statement } from "../database/database.ts"
+import { watchMigration } from "./watch-schema.ts"
 
 /** How long rows are kept, and the part of time that one partition holds. Milliseconds. */
 export interface Grain {
@@ -38,26 +40,23 @@ const columns = `
   counts bigint[] not null,
   states jsonb not null`
 
-/** Statements that make the tables; running them again changes nothing. */
-export function installStatements(): Statement[] {
-  const tables = grains.map(
-    ({ name }) =>
-      `create table if not exists selecto.monitor_${name} (${columns}\n) partition by range (at) /* selecto:monitor */`,
-  )
-  const indexes = grains.map(
-    ({ name }) =>
-      `create index if not exists monitor_${name}_fingerprint on selecto.monitor_${name} (fingerprint, at) /* selecto:monitor */`,
-  )
-  const statements = `create table if not exists selecto.monitor_statement (fingerprint text primary key, text text, summary text,
-    first_seen timestamptz not null default now(), last_seen timestamptz not null default now()) /* selecto:monitor */`
-  return ["create schema if not exists selecto /* selecto:monitor */", ...tables, ...indexes, statements].map(plain)
-}
-
-/** Statements that take everything away, the schema excepted. */
-export function uninstallStatements(): Statement[] {
-  return [...grains.map(({ name }) => `monitor_${name}`), "monitor_statement"].map((table) =>
-    plain(`drop table if exists selecto.${table} /* selecto:monitor */`),
-  )
+/** What the history keeps in schema `selecto`. */
+export const monitorComponent: Component = {
+  name: "monitor",
+  migrations: [
+    {
+      name: "history",
+      statements: [
+        ...grains.flatMap(({ name }) => [
+          `create table selecto.monitor_${name} (${columns}\n) partition by range (at)`,
+          `create index monitor_${name}_fingerprint on selecto.monitor_${name} (fingerprint, at)`,
+        ]),
+        `create table selecto.monitor_statement (fingerprint text primary key, text text, summary text,
+          first_seen timestamptz not null default now(), last_seen timestamptz not null default now())`,
+      ],
+    },
+    watchMigration,
+  ],
 }
 
 /** Start of the partition that a moment is in. */

@@ -1,5 +1,8 @@
 import { randomUUID } from "node:crypto"
+import { migrate, nameOf, removeOwned } from "../changes/index.ts"
 import type { Database, QueryOptions, Session, Statement } from "../database/database.ts"
+import { ownTransaction } from "../database/own-transaction.ts"
+import { SelectoError } from "../errors.ts"
 import type { MinuteRecord } from "./entry.ts"
 import { createHistogram, mergeSparse } from "./histogram.ts"
 import {
@@ -8,15 +11,13 @@ import {
   expiredPartitions,
   type Grain,
   grains,
-  installStatements,
+  monitorComponent,
   partitionStart,
   partitionsStatement,
   rollUpStatements,
-  uninstallStatements,
 } from "./history-schema.ts"
 import { type ExecutionTime, executionTimeOf } from "./metrics.ts"
 import type { Monitor } from "./monitor.ts"
-import { installWatchStatements, uninstallWatchStatements } from "./watch-schema.ts"
 
 /** How minutes are kept in the database. */
 export interface HistoryOptions {
@@ -74,25 +75,19 @@ export class History {
     return this.#pending.length
   }
 
-  /** Makes the tables. Idempotent. Needs the right to create schema `selecto`, or tables in it. */
+  /** Makes the tables, or brings them up to date. Idempotent, and safe in many processes. Errors: E_MISSING_RIGHT with the GRANT. */
   async install(): Promise<void> {
-    await this.#transaction(async (session) => {
-      await session.query(
-        { text: "select pg_advisory_xact_lock($1) /* selecto:monitor */", values: [String(tidyLock)] },
-        this.#options,
-      )
-      for (const statement of [...installStatements(), ...installWatchStatements()]) await session.query(statement, this.#options)
-    })
+    await migrate(this.#database, [monitorComponent])
   }
 
-  /** Drops the tables and all that is in them. */
+  /** Drops the tables and all that is in them; schema `selecto` too, when nothing else of ours is in it. */
   async uninstall(): Promise<void> {
-    await this.#transaction(async (session) => {
-      for (const statement of [...uninstallStatements(), ...uninstallWatchStatements()])
-        await session.query(statement, this.#options)
-    })
+    const { kept } = await removeOwned(this.#database, { components: [monitorComponent.name] })
     this.#made.clear()
     this.#known.clear()
+    const failure = kept.find(({ failed }) => failed)
+    if (failure !== undefined)
+      throw new SelectoError("E_DATABASE", `${nameOf(failure.object)} could not be dropped: ${failure.reason}`)
   }
 
   /** Begins to keep minutes; what ends after it is written. */
@@ -236,21 +231,7 @@ export class History {
   }
 
   async #transaction(work: (session: Session) => Promise<void>): Promise<void> {
-    const session = await this.#database.acquire()
-    let healthy = true
-    try {
-      await session.query({ text: "begin /* selecto:monitor */", values: [] }, this.#options)
-      await session.query({ text: "set local lock_timeout = '2s' /* selecto:monitor */", values: [] }, this.#options)
-      await work(session)
-      await session.query({ text: "commit /* selecto:monitor */", values: [] }, this.#options)
-    } catch (error) {
-      await session.query({ text: "rollback /* selecto:monitor */", values: [] }, this.#options).catch(() => {
-        healthy = false
-      })
-      throw error
-    } finally {
-      session.release(!healthy)
-    }
+    await ownTransaction(this.#database, { room: "monitor" }, work)
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Migration } from "../changes/index.ts"
 import type { Statement } from "../database/database.ts"
 
 /** Tables of what watching learns, beside those of the minutes: a process that starts goes on where the last one ended. */
@@ -41,17 +42,10 @@ const tables: Readonly<Record<string, string>> = {
   primary key (id, fired_at)`,
 }
 
-/** Statements that make the tables; running them again changes nothing. */
-export function installWatchStatements(): Statement[] {
-  return Object.entries(tables).map(([name, columns]) => ({
-    text: `create table if not exists selecto.${name} (${columns}) /* selecto:monitor */`,
-    values: [],
-  }))
-}
-
-/** Statements that take them away. */
-export function uninstallWatchStatements(): Statement[] {
-  return Object.keys(tables).map((name) => ({ text: `drop table if exists selecto.${name} /* selecto:monitor */`, values: [] }))
+/** What makes them. */
+export const watchMigration: Migration = {
+  name: "watch",
+  statements: Object.entries(tables).map(([name, columns]) => `create table selecto.${name} (${columns})`),
 }
 
 /** Rows older than what is kept: of hours those that no baseline looks at any more, of the others what nobody has seen for long. */

@@ -124,6 +124,7 @@ eachServer("the history", (target) => {
                   ? Promise.reject(new Error("killed"))
                   : session.query(statement as never, options),
             },
+            batch: { value: (statements: never, options: object) => session.batch(statements, options) },
             release: { value: (destroy?: boolean) => session.release(destroy) },
           })
         },

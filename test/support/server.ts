@@ -42,6 +42,7 @@ const settings = {
   max_worker_processes: "16",
   max_parallel_workers: "8",
   wal_level: "logical",
+  max_prepared_transactions: "50",
   autovacuum_naptime: "10min",
 }
 

@@ -1,0 +1,57 @@
+import { SelectoError } from "../errors.ts"
+import type { Database, Session, Statement } from "./database.ts"
+
+export interface OwnTransactionOptions {
+  /** The room that asks, for the comment behind its statements. */
+  readonly room: string
+  /** Milliseconds that a statement waits for a lock. Default 2,000. */
+  readonly lockTimeoutMs?: number | undefined
+  readonly isolation?: "read committed" | "repeatable read" | undefined
+  readonly readOnly?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Milliseconds for the statements that open and end a transaction. */
+const limits = { timeoutMs: 10_000 }
+
+/**
+ * A transaction of the library's own: says its isolation level and how long it waits for locks, whatever the role's defaults are;
+ * committed when `work` resolves, rolled back when it rejects, the session released in every ending.
+ */
+export async function ownTransaction<T>(
+  database: Database,
+  options: OwnTransactionOptions,
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
+  const say = (text: string, values: readonly unknown[] = []): Statement => ({
+    text: `${text} /* selecto:${options.room} */`,
+    values,
+  })
+  const session = await database.acquire({ signal: options.signal })
+  let healthy = true
+  try {
+    const level = options.isolation ?? "read committed"
+    await session.batch(
+      [
+        say(`begin isolation level ${level} ${options.readOnly === true ? "read only" : "read write"}`),
+        say("select pg_catalog.set_config('lock_timeout', $1, true)", [`${options.lockTimeoutMs ?? 2_000}ms`]),
+      ],
+      { ...limits, signal: options.signal },
+    )
+    const result = await work(session)
+    options.signal?.throwIfAborted()
+    const { command } = await session.query(say("commit"), limits)
+    // COMMIT of a failed transaction is answered by ROLLBACK.
+    if (command === "ROLLBACK")
+      throw new SelectoError("E_TRANSACTION_ABORTED", "PostgreSQL rolled the transaction back: a statement in it had failed.")
+    return result
+  } catch (error) {
+    healthy = await session.query(say("rollback"), limits).then(
+      () => true,
+      () => false,
+    )
+    throw error
+  } finally {
+    session.release(!healthy)
+  }
+}
