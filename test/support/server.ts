@@ -1,5 +1,17 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process"
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { type ChildProcess, type SpawnSyncOptions, spawn, spawnSync } from "node:child_process"
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  cpSync,
+  lchownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -51,33 +63,65 @@ const preload = "pg_stat_statements"
 
 /** Starts a server of this version in a temporary folder, on a free port. It ends with this process, however that ends. */
 export async function startServer(version: number, extra: Readonly<Record<string, string>> = {}): Promise<RunningServer> {
-  return startFrom(version, extra, (bin, data) => [
-    join(bin, "initdb"),
-    ["-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"],
-  ])
+  return await startWith(version, extra, initialised)
 }
 
-/** Starts a standby of a server that follows it. Where the installation brings pg_basebackup (Debian's does). */
-export async function startStandby(primary: ServerAddress, name: string): Promise<RunningServer> {
-  return startFrom(primary.version, {}, (bin, data) => [
-    join(bin, "pg_basebackup"),
-    [
-      ...["-D", data, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"],
-      ...["-d", `host=${primary.host} port=${primary.port} user=postgres application_name=${name}`],
-    ],
-  ])
+/**
+ * Starts a standby of a running server that follows it by streaming under this name: a copy of its files, taken while it runs.
+ * pg_promote() makes it a primary of the next timeline.
+ */
+export async function startStandby(primary: ServerAddress, name = "standby"): Promise<RunningServer> {
+  return await startWith(primary.version, {}, async (place) => {
+    const client = new pg.Client({ connectionString: urlOf(primary, "postgres") })
+    await client.connect()
+    try {
+      const [begin, end] =
+        primary.version < 15
+          ? ["pg_start_backup('standby', true, false)", "pg_stop_backup(false)"]
+          : ["pg_backup_start('standby', true)", "pg_backup_stop()"]
+      await client.query(`select ${begin}`)
+      cpSync(join(primary.socketDir, "data"), place.data, {
+        recursive: true,
+        filter: (file) => !/\/(postmaster\.pid|postmaster\.opts|pg_replslot\/.+)$/.test(file),
+      })
+      const { rows } = await client.query<{ labelfile: string }>(`select labelfile from ${end}`)
+      writeFileSync(join(place.data, "backup_label"), rows[0]!.labelfile)
+    } finally {
+      await client.end()
+    }
+    writeFileSync(join(place.data, "standby.signal"), "")
+    const connection = `host=${primary.host} port=${primary.port} user=postgres application_name=${name}`
+    appendFileSync(join(place.data, "postgresql.auto.conf"), `primary_conninfo = '${connection}'\n`)
+    chmodSync(place.data, 0o700)
+    if (place.account !== null) {
+      const { uid, gid } = place.account
+      for (const file of [".", ...readdirSync(place.data, { recursive: true, encoding: "utf8" })])
+        lchownSync(join(place.data, file), uid, gid)
+    }
+  })
 }
 
-/** The program that makes a data folder, and its arguments. */
-type Maker = (bin: string, data: string) => readonly [program: string, options: readonly string[]]
+/** Where a server's files are to be made, and what with. */
+interface Place {
+  readonly version: number
+  readonly data: string
+  readonly bin: string
+  readonly account: Account | null
+  /** How its programs are run. */
+  readonly as: SpawnSyncOptions
+}
 
-async function startFrom(version: number, extra: Readonly<Record<string, string>>, make: Maker): Promise<RunningServer> {
+async function startWith(
+  version: number,
+  extra: Readonly<Record<string, string>>,
+  fill: (place: Place) => void | Promise<void>,
+): Promise<RunningServer> {
   const account = process.getuid?.() === 0 ? unprivileged() : null
   const scratch = mkdtempSync(join(tmpdir(), `selecto-test-${version}-`))
   chmodSync(scratch, 0o755)
   if (account !== null) chownSync(scratch, account.uid, account.gid)
   try {
-    return await start(version, account, scratch, extra, make)
+    return await start(version, account, scratch, extra, fill)
   } catch (error) {
     rmSync(scratch, { recursive: true, force: true })
     throw error
@@ -89,7 +133,7 @@ async function start(
   account: Account | null,
   scratch: string,
   extra: Readonly<Record<string, string>>,
-  make: Maker,
+  fill: (place: Place) => void | Promise<void>,
 ): Promise<RunningServer> {
   const { bin, lib } = await binariesOf(version, account, scratch)
   const home = join(scratch, "run")
@@ -106,9 +150,7 @@ async function start(
     },
   }
   const data = join(home, "data")
-  const [program, options] = make(bin, data)
-  const made = spawnSync(program, options, { ...as, encoding: "utf8" })
-  if (made.status !== 0) throw new Error(`${program} of PostgreSQL ${version} failed: ${made.stderr || made.error?.message}`)
+  await fill({ version, data, bin, account, as })
 
   for (let attempt = 1; ; attempt++) {
     const port = await freePort()
@@ -146,6 +188,13 @@ async function start(
   }
 }
 
+/** A new cluster. */
+function initialised({ version, data, bin, as }: Place): void {
+  const options = ["-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
+  const made = spawnSync(join(bin, "initdb"), options, { ...as, encoding: "utf8" })
+  if (made.status !== 0) throw new Error(`initdb of PostgreSQL ${version} failed: ${made.stderr || made.error?.message}`)
+}
+
 /**
  * Runs the server and waits for the end of its standard input, which the kernel closes when the parent dies: so a crashed run
  * leaves nothing behind. The word "keep" leaves the folder for another try, "restart" stops the server and starts it again.
@@ -177,7 +226,8 @@ async function ready(server: ServerAddress, child: ChildProcess): Promise<boolea
       // Another server may sit on our port.
       if (rows[0]?.folder === join(server.socketDir, "data")) return true
     } catch {
-      if (/FATAL|PANIC/.test(readLog(server.socketDir)) && !/starting up/.test(readLog(server.socketDir))) return false
+      const log = readLog(server.socketDir)
+      if (/FATAL|PANIC/.test(log) && !/starting up|not yet accepting/.test(log)) return false
     } finally {
       await client.end().catch(() => {})
     }
