@@ -68,7 +68,7 @@ class Line implements ChangeListener {
   readonly #handlers: ChangeHandlers
   readonly #times: Times
   /** A channel of our own, for echoes. */
-  readonly #echo = `selecto_echo_${randomUUID()}`
+  readonly #echo = `selecto_echo_${randomUUID().replaceAll("-", "")}`
   readonly #waiting = new Map<string, { resolve(): void; reject(error: Error): void }>()
   readonly #end = new AbortController()
   readonly #ended: Promise<void>

@@ -124,7 +124,7 @@ export interface Database {
   queryText(statement: Statement, options?: QueryOptions): Promise<Result<TextRow>>
   /**
    * Subscribes a session of its own to channels; resolves when the server has confirmed it. Notices come in the order of their
-   * commits. `onLoss` is called once, when the session is lost; never after close(). Only where capabilities.listen.
+   * commits. `onLoss` is called once, when the session is lost or the database closed; never after the listener's close(). Only where capabilities.listen.
    */
   listen?(
     channels: readonly string[],

@@ -44,6 +44,8 @@ class PgDatabase implements Database {
   readonly #pool: PgPoolLike
   readonly #owned: boolean
   readonly #canceller: Canceller
+  /** Ends a session that listens, and says so: nothing else would give its connection back. */
+  readonly #listening = new Set<() => void>()
   #closed: Promise<void> | null = null
 
   constructor(pool: PgPoolLike, options: PgDatabaseOptions) {
@@ -95,6 +97,7 @@ class PgDatabase implements Database {
     let open = true
     const end = (): void => {
       open = false
+      this.#listening.delete(onClose)
       client.removeListener("notification", onNotification)
       client.removeListener("error", onError)
       client.removeListener("end", onError)
@@ -111,6 +114,8 @@ class PgDatabase implements Database {
       end()
       onLoss(toSelectoError(error ?? new Error("Connection terminated unexpectedly")))
     }
+    const onClose = (): void => onError(closedError())
+    this.#listening.add(onClose)
     client.on("notification", onNotification)
     client.on("error", onError)
     client.on("end", onError)
@@ -134,6 +139,7 @@ class PgDatabase implements Database {
 
   close(): Promise<void> {
     this.#closed ??= (async () => {
+      for (const end of this.#listening) end()
       await this.#canceller.close()
       if (this.direct !== this) await this.direct.close()
       if (this.#owned) await this.#pool.end()
@@ -143,7 +149,7 @@ class PgDatabase implements Database {
 
   async #client(options: AcquireOptions): Promise<PgClientLike> {
     if (this.#closed !== null || this.#pool.ending === true) {
-      throw new SelectoError("E_POOL_CLOSED", "The connection pool is closed. Open a new one with connect().")
+      throw closedError()
     }
     try {
       const place = this.#pool.connect()
@@ -158,6 +164,10 @@ class PgDatabase implements Database {
   #session(client: PgClientLike): Session {
     return isWired(client) ? new PgSession(client, this.#canceller) : new PgPlainSession(client, this.#canceller)
   }
+}
+
+function closedError(): SelectoError {
+  return new SelectoError("E_POOL_CLOSED", "The connection pool is closed. Open a new one with connect().")
 }
 
 /** Milliseconds that a listening session has to end by itself. */

@@ -425,6 +425,56 @@ function listening(database: () => Database): void {
       await database().query(sql("select 1"))
       expect(got.length).toBe(1)
     })
+
+    test("a notice of the listener's own comes back after all that was sent before it", async ({ skip }) => {
+      const { listen, capabilities } = database()
+      if (!capabilities.listen || listen === undefined) return skip("this driver cannot listen")
+      const got: string[] = []
+      let wake = (): void => {}
+      const woken = new Promise<void>((resolve) => {
+        wake = resolve
+      })
+      const listener = await listen.call(
+        database(),
+        ["work", "echo"],
+        (channel, payload) => {
+          got.push(`${channel} ${payload}`)
+          if (channel === "echo") wake()
+        },
+        () => {},
+      )
+      for (let n = 0; n < 50; n++) await database().query(sql("select pg_notify('work', $1)", String(n)))
+      await listener.notify("echo", "here")
+      await woken
+      expect(got).toEqual([...Array.from({ length: 50 }, (_, n) => `work ${n}`), "echo here"])
+      await listener.close()
+    })
+
+    test("the loss of the session is told once, and not after close()", async ({ skip }) => {
+      const { listen, capabilities } = database()
+      if (capabilities.sessions === "one" || listen === undefined) return skip("one session only")
+      const losses: Error[] = []
+      let wake = (): void => {}
+      const lost = new Promise<void>((resolve) => {
+        wake = resolve
+      })
+      const onLoss = (error: Error): void => {
+        losses.push(error)
+        wake()
+      }
+      const killed = await listen.call(database(), ["loss"], () => {}, onLoss)
+      await database().query(
+        sql("select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and query like 'listen loss%'"),
+      )
+      await lost
+      expect(losses).toMatchObject([{ code: "E_CONNECTION" }])
+      expect((await failure(killed.notify("loss", "late"))).code).toMatch(/E_CONNECTION|E_POOL_CLOSED/)
+      await killed.close()
+      const closed = await listen.call(database(), ["loss"], () => {}, onLoss)
+      await closed.close()
+      await database().query(sql("select 1"))
+      expect(losses).toHaveLength(1)
+    })
   })
 }
 
