@@ -5,6 +5,7 @@ import type { BenchResult } from "./support/compare.ts"
 
 const benches: Readonly<Record<string, () => Promise<BenchResult | BenchResult[]>>> = {
   collect: async () => (await import("./collect.ts")).collectBench(),
+  changes: async () => (await import("./changes.ts")).changesBench(),
   compile: async () => (await import("./compile.ts")).compileBench(),
   shapes: async () => (await import("./compile-shapes.ts")).compileShapesBench(),
   execute: async () => (await import("./execute.ts")).executeBench(),
@@ -86,8 +87,9 @@ function print({ name, title, reference, rounds, rows }: BenchResult): void {
         : budget?.target !== undefined
           ? `  target ${budget.target}`
           : ""
+    const spread = row.middleHalf === undefined ? "" : ` (${row.middleHalf.map((ratio) => ratio.toFixed(2)).join("-")})`
     console.log(
-      `  ${row.name.padEnd(width)}  ${row.microseconds.toFixed(2).padStart(10)}  x ${row.ratio.toFixed(3)}${limit}${row.note === undefined ? "" : `  ${row.note}`}`,
+      `  ${row.name.padEnd(width)}  ${row.microseconds.toFixed(2).padStart(10)}  x ${row.ratio.toFixed(3)}${spread}${limit}${row.note === undefined ? "" : `  ${row.note}`}`,
     )
   }
 }

@@ -1,6 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // The front door: everything a user imports, by name.
 export { configure, connect } from "./client/connect.ts"
+export { type Diagnosis, diagnose, type Finding, repair, uninstall } from "./client/diagnose.ts"
+export { grantScript } from "./client/grants.ts"
 export { checkDomain, introspectDefinition, introspectDomain } from "./client/introspect.ts"
 export { type Drift, domainFile, type IntrospectOptions } from "./client/introspection.ts"
 export type { ConnectOptions, ConnectTarget } from "./client/options.ts"

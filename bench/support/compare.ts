@@ -5,6 +5,8 @@ export interface BenchRow {
   readonly microseconds: number
   /** Median over the rounds of this row's time divided by the reference's in the same round. */
   readonly ratio: number
+  /** Between these lie the ratios of half of the rounds. */
+  readonly middleHalf?: readonly [low: number, high: number] | undefined
   /** What else is to be said of it. */
   readonly note?: string | undefined
 }
@@ -21,6 +23,12 @@ export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
   const middle = sorted.length >> 1
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
+
+/** Quartiles. */
+export function middleHalf(values: readonly number[]): readonly [low: number, high: number] {
+  const sorted = [...values].sort((a, b) => a - b)
+  return [sorted[Math.floor((sorted.length - 1) / 4)]!, sorted[Math.ceil(((sorted.length - 1) * 3) / 4)]!]
 }
 
 /**

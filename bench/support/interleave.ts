@@ -1,4 +1,4 @@
-import { type BenchResult, median } from "./compare.ts"
+import { type BenchResult, median, middleHalf } from "./compare.ts"
 
 /** Runs `calls` calls and ends when all of them have. The argument is a running number. */
 export type Workload = (n: number) => Promise<unknown>
@@ -40,11 +40,15 @@ export async function interleave(
       times.get(shape)!.push(await time(shape))
     }
   const base = times.get(reference)!
-  const rows = names.map((shape) => ({
-    name: shape,
-    microseconds: median(times.get(shape)!),
-    ratio: median(times.get(shape)!.map((value, round) => value / base[round]!)),
-    note: `${(cpu.get(shape)! / rounds).toFixed(1)} of this process's time`,
-  }))
+  const rows = names.map((shape) => {
+    const ratios = times.get(shape)!.map((value, round) => value / base[round]!)
+    return {
+      name: shape,
+      microseconds: median(times.get(shape)!),
+      ratio: median(ratios),
+      middleHalf: shape === reference ? undefined : middleHalf(ratios),
+      note: `${(cpu.get(shape)! / rounds).toFixed(1)} of this process's time`,
+    }
+  })
   return { name, title, reference, rounds, rows }
 }

@@ -1,4 +1,3 @@
-import { createInterface } from "node:readline/promises"
 import { connect } from "../client/connect.ts"
 import type { Selecto } from "../client/selecto.ts"
 import { SelectoError } from "../errors.ts"
@@ -14,6 +13,7 @@ import {
   type Workload,
 } from "../indexes/index.ts"
 import type { Size } from "../units.ts"
+import { confirm } from "./confirm.ts"
 import { input } from "./input.ts"
 import { formatBytes, formatMs, indent, type Terminal, table, wrap } from "./terminal.ts"
 
@@ -107,16 +107,7 @@ async function apply(
   recommendations: readonly IndexRecommendation[],
   options: AdviseCommandOptions,
 ): Promise<void> {
-  if (options.yes !== true) {
-    if (process.stdin.isTTY !== true)
-      throw new SelectoError("E_INVALID_OPTION", "--apply asks before it builds; without a terminal say --yes.", {
-        path: "apply",
-      })
-    const prompt = createInterface({ input: process.stdin, output: process.stderr })
-    const answer = await prompt.question(`Build ${recommendations.length} of them now? [y/N] `)
-    prompt.close()
-    if (!/^y(es)?$/i.test(answer.trim())) return
-  }
+  if (!(await confirm(`Build ${recommendations.length} of them now?`, options.yes, "--apply"))) return
   const results = await applyIndexes(selecto.database, recommendations, {
     signal: options.signal,
     onProgress: ({ number, of, phase, share, statement }) =>

@@ -4,12 +4,14 @@ import { isSelectoError } from "../errors.ts"
 import { version } from "../version.ts"
 import { adviseCommand } from "./advise.ts"
 import { checkCommand } from "./check.ts"
+import { doctorCommand } from "./doctor.ts"
 import { type DomainCommandOptions, domainCommand } from "./domain.ts"
 import { explainCommand } from "./explain.ts"
 import { monitorCommand } from "./monitor.ts"
 import { planCommand } from "./plan.ts"
 import { processTerminal } from "./terminal.ts"
 import { tour } from "./tour/tour.ts"
+import { uninstallCommand } from "./uninstall.ts"
 
 /** Exit codes: 0 done, 1 a problem was found where asked to check, 2 usage or connection error, 128 + n ended by signal n. */
 const terminal = processTerminal()
@@ -150,6 +152,25 @@ cli
   .action((action: string, file: string | undefined, options: DomainCommandOptions) =>
     domainCommand(terminal, action, file, options),
   )
+
+cli
+  .command("doctor", "What server and role can do, what is in the database because of us, what is amiss; changes nothing")
+  .option("--database-url <url>", "The database; default DATABASE_URL")
+  .option("--grants", "Print SQL that makes roles with no more rights than are needed")
+  .option("--repair", "Put right what has come apart: triggers, partitions, a state that came from elsewhere")
+  .option("--json", "Print everything as JSON")
+  .option("--check", "Exit with 1 when something is amiss")
+  .example("  selecto doctor --grants > grants.sql")
+  .action((options: Record<string, unknown>) => doctorCommand(terminal, { ...options, signal: interruption.signal }))
+
+cli
+  .command("uninstall", "Drop what is ours in the database: lists it and asks, never uses CASCADE, keeps materialized views")
+  .option("--database-url <url>", "The database; default DATABASE_URL")
+  .option("--views", "Drop the materialized views that were made for you, too (adopted ones never)")
+  .option("--yes", "Do not ask")
+  .option("--json", "Print what was dropped and what was kept as JSON")
+  .example("  selecto uninstall --yes")
+  .action((options: Record<string, unknown>) => uninstallCommand(terminal, { ...options, signal: interruption.signal }))
 
 cli.help()
 cli.version(version)
