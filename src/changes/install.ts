@@ -5,7 +5,7 @@ import { enableEvents } from "./events.ts"
 import { bindIdentity } from "./identity.ts"
 import { checkKeys } from "./keys.ts"
 import { migrate } from "./migration.ts"
-import { readNeeds, together, trackingSet } from "./needs.ts"
+import { type Need, readNeeds, together, trackingSet } from "./needs.ts"
 import { findRelations, type KnownRelation, type RelationRef } from "./relations.ts"
 import type { RetryOptions } from "./retry.ts"
 import { stateError } from "./rights.ts"
@@ -26,7 +26,10 @@ export interface TrackOptions extends RetryOptions {
   readonly owner?: string | undefined
   /** Keeps changes in the change log: needed by {@link changedSince}. Default true. */
   readonly log?: boolean | undefined
-  /** Sends a NOTIFY with each commit that changes the table. Such commits wait for one another. Default false. */
+  /**
+   * Sends a NOTIFY with each commit that changes the table. Such commits wait for one another, and cannot be prepared in two phases.
+   * Default false.
+   */
   readonly notify?: boolean | undefined
   /** "polling": no event triggers, even where this role may make them. Default "auto". */
   readonly ddl?: "auto" | "polling" | undefined
@@ -67,11 +70,15 @@ export async function track(
     return relations
   })
   const keys = keysByRoot(found, wanted)
+  const standing = await standingNeeds(database, owner, query)
   let done = 0
   // In one order, so that two processes that install the same tables wait for each other and do not deadlock.
   for (const [root, columns] of [...keys].sort(([a], [b]) => a - b)) {
     const table = found.find(({ roots }) => roots.includes(root))!
     options.onProgress?.({ table: `${table.schema}.${table.name}`, done, of: keys.size })
+    done++
+    // A process that starts and asks for what there is takes no lock, and makes nothing stale.
+    if (sameNeed(standing.get(root), { ...need, keys: need.notify ? columns : [] })) continue
     await changeRoot(database, root, options, async (session) => {
       await prepareRoot(session, root, query)
       await session.query(
@@ -85,7 +92,6 @@ export async function track(
       )
       await putNeeds(session, root, query)
     })
-    done++
   }
   // What came apart before, and whether the event triggers can be relied on by now.
   await syncTracking(database, options)
@@ -187,6 +193,23 @@ async function putNeeds(session: Session, root: number, query: QueryOptions): Pr
     { text: "update selecto.changes_root set logged = $2 where root = $1 /* selecto:changes */", values: [root, need.log] },
     query,
   )
+}
+
+/** What an owner needs already, by root. */
+async function standingNeeds(database: Database, owner: string, query: QueryOptions): Promise<ReadonlyMap<number, Need>> {
+  const text = `select root::text as root, log, notify, array_to_json(keys)::text as keys from selecto.changes_need
+    where owner = $1 /* selecto:changes */`
+  const { rows } = await database.query<Omit<Need, "keys"> & { readonly root: string; readonly keys: string }>(
+    { text, values: [owner] },
+    query,
+  )
+  return new Map(rows.map(({ root, log, notify, keys }) => [Number(root), { log, notify, keys: JSON.parse(keys) as string[] }]))
+}
+
+function sameNeed(one: Need | undefined, other: Need): boolean {
+  if (one === undefined || one.log !== other.log || one.notify !== other.notify) return false
+  const keys = new Set(one.keys)
+  return keys.size === new Set(other.keys).size && other.keys.every((key) => keys.has(key))
 }
 
 async function inSession<T>(

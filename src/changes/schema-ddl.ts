@@ -1,49 +1,54 @@
-import { definer } from "./schema-since.ts"
+import { definer, invoker } from "./schema-since.ts"
 
 /** Noticing what is altered: fingerprints to compare, and event triggers where the role may have them. */
 export const ddl: readonly string[] = [
-  // What the rows of a tree mean, and who may read them: columns and their types, policies, and the functions that these call.
-  `create function selecto.changes_fingerprint(p_root oid) returns text language sql stable set search_path = pg_catalog, pg_temp as $$
+  // What the rows of a tree (null: of every one) mean, and who may read them: columns and their types, policies, and the functions
+  // that these call.
+  `create function selecto.changes_fingerprints(p_root oid) returns table (root oid, fingerprint text) language sql stable
+    ${invoker} as $$
     with recursive tree as (
-      select c.oid, c.relkind, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity, c.relacl
-      from selecto.changes_tree(p_root) t join pg_class c on c.oid = t.member),
+      select t.root, c.oid, c.relkind, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity, c.relacl
+      from selecto.changes_trees(p_root) t join pg_class c on c.oid = t.member),
     columns as (
-      select a.*, case when a.attgenerated <> '' then d.adbin::text end as generated
-      from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-      where a.attrelid = p_root and a.attnum > 0),
-    types (oid) as (
-      select atttypid from columns
-      union select u.oid from types k join pg_type t on t.oid = k.oid left join pg_range r on r.rngtypid = t.oid
+      select r.root, a.*, case when a.attgenerated <> '' then d.oid end as generation, case when a.attgenerated <> '' then d.adbin::text end as generated
+      from (select distinct t.root from tree t) r join pg_attribute a on a.attrelid = r.root and a.attnum > 0
+        left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum),
+    types (root, oid) as (
+      select c.root, c.atttypid from columns c
+      union select k.root, u.oid from types k join pg_type t on t.oid = k.oid left join pg_range r on r.rngtypid = t.oid
         cross join lateral (select t.typelem union all select t.typbasetype union all select r.rngsubtype union all
           select a.atttypid from pg_attribute a where a.attrelid = t.typrelid and t.typrelid <> 0 and a.attnum > 0) u (oid)
       where u.oid >= 16384),
-    policies as (select p.* from pg_policy p where p.polrelid in (select oid from tree)),
+    policies as (select t.root, p.* from tree t join pg_policy p on p.polrelid = t.oid),
     functions as (
-      select f.* from pg_proc f where f.oid >= 16384 and f.oid in (
-        select d.refobjid from pg_depend d where d.refclassid = 'pg_proc'::regclass and (
-          d.classid = 'pg_policy'::regclass and d.objid in (select oid from policies)
-          or d.classid = 'pg_attrdef'::regclass and d.objid in (
-            select x.oid from pg_attrdef x join columns c on c.attnum = x.adnum and c.attgenerated <> '' where x.adrelid = p_root)))),
-    lines (line) as (
-      select concat_ws('|', 'relation', t.*) from tree t
-      union all select concat_ws('|', 'column', attnum, attname, atttypid, atttypmod, attnotnull, attcollation, attisdropped,
-        attgenerated, attacl, generated) from columns
-      union all select concat_ws('|', 'type', t.oid, t.typtype, t.typbasetype, t.typtypmod, t.typcollation,
+      select p.root, d.refobjid as oid from policies p join pg_depend d
+        on d.classid = 'pg_policy'::regclass and d.objid = p.oid and d.refclassid = 'pg_proc'::regclass
+      union select c.root, d.refobjid from columns c join pg_depend d
+        on d.classid = 'pg_attrdef'::regclass and d.objid = c.generation and d.refclassid = 'pg_proc'::regclass),
+    lines (root, line) as (
+      select t.root, concat_ws('|', 'relation', t.*) from tree t
+      union all select c.root, concat_ws('|', 'column', c.attnum, c.attname, c.atttypid, c.atttypmod, c.attnotnull, c.attcollation,
+        c.attisdropped, c.attgenerated, c.attacl, c.generated) from columns c
+      union all select k.root, concat_ws('|', 'type', t.oid, t.typtype, t.typbasetype, t.typtypmod, t.typcollation,
         (select string_agg(e.enumlabel, ',' order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid),
         (select string_agg(concat_ws(' ', a.attname, a.atttypid, a.atttypmod), ',' order by a.attnum) from pg_attribute a
           where a.attrelid = t.typrelid and t.typrelid <> 0 and a.attnum > 0))
-        from pg_type t where t.oid in (select oid from types) and t.oid >= 16384
-      union all select concat_ws('|', 'policy', polrelid, polname, polcmd, polpermissive, polroles, polqual::text) from policies
-      union all select concat_ws('|', 'function', to_jsonb(f)::text) from functions f)
-    select encode(sha256(convert_to(string_agg(line, e'\\n' order by line collate "C"), 'UTF8')), 'hex') from lines
+        from types k join pg_type t on t.oid = k.oid where t.oid >= 16384
+      union all select p.root, concat_ws('|', 'policy', p.polrelid, p.polname, p.polcmd, p.polpermissive, p.polroles, p.polqual::text)
+        from policies p
+      union all select f.root, concat_ws('|', 'function', to_jsonb(p)::text) from functions f join pg_proc p on p.oid = f.oid
+        where f.oid >= 16384)
+    select l.root, encode(sha256(convert_to(string_agg(l.line, e'\\n' order by l.line collate "C"), 'UTF8')), 'hex')
+    from lines l group by l.root
   $$`,
-  // The files of a tree: moved by what writes a table anew behind every trigger.
-  `create function selecto.changes_storage(p_root oid) returns text language sql stable set search_path = pg_catalog, pg_temp as $$
-    select coalesce(string_agg(concat_ws(':', t.member, pg_relation_filenode(t.member)), ',' order by t.member), '')
-    from selecto.changes_tree(p_root) t
+  // The files of trees: moved by what writes a table anew behind every trigger.
+  `create function selecto.changes_storages(p_root oid) returns table (root oid, storage text) language sql stable
+    ${invoker} as $$
+    select t.root, string_agg(concat_ws(':', t.member, pg_relation_filenode(t.member)), ',' order by t.member)
+    from selecto.changes_trees(p_root) t group by t.root
   $$`,
   // What names mean and roles may do in this database, the columns of tables and our own schema left out.
-  `create function selecto.changes_names() returns text language sql stable set search_path = pg_catalog, pg_temp as $$
+  `create function selecto.changes_names() returns text language sql stable ${invoker} as $$
     with spaces as (
       select * from pg_namespace where nspname !~ '^pg_(temp|toast)' and nspname not in ('pg_catalog', 'information_schema', 'selecto')),
     lines (line) as (
@@ -67,29 +72,27 @@ export const ddl: readonly string[] = [
   $$`,
   // What is not as it must be, root by root.
   `create function selecto.changes_drift() returns table (root oid, member oid, problem text) language sql stable
-    set search_path = pg_catalog, pg_temp as $$
+    ${invoker} as $$
     select r.root, r.root, 'gone' from selecto.changes_root r
       where r.root <> 0 and not exists (select from pg_class c where c.oid = r.root)
     union all select p.root, p.member, p.problem from selecto.changes_plan(null) p
-    union all select r.root, coalesce(x.live, x.noted), case when x.noted is null then 'new' else 'left' end
-      from selecto.changes_root r cross join lateral (
-        select t.member as live, m.member as noted from (select y.member from selecto.changes_tree(r.root) y) t
-        full join (select y.member from selecto.changes_member y where y.root = r.root) m on m.member = t.member) x
-      where r.root <> 0 and (x.live is null or x.noted is null) and exists (select from pg_class c where c.oid = r.root)
+    union all select coalesce(t.root, m.root), coalesce(t.member, m.member), case when m.member is null then 'new' else 'left' end
+      from selecto.changes_trees(null) t full join (select y.root, y.member from selecto.changes_member y where y.root <> 0) m
+        on m.root = t.root and m.member = t.member
+      where (t.member is null or m.member is null) and exists (select from pg_class c where c.oid = coalesce(t.root, m.root))
     union all select r.root, i.inhparent, 'parent' from selecto.changes_root r join pg_inherits i on i.inhrelid = r.root
-    union all select r.root, r.root, 'blind' from selecto.changes_root r
-      where r.kind = 'table' and r.blind is distinct from selecto.changes_blindness(r.root)
+    union all select r.root, r.root, 'blind' from selecto.changes_root r left join selecto.changes_blindness(null) b on b.root = r.root
+      where r.kind = 'table' and r.blind is distinct from b.why and exists (select from pg_class c where c.oid = r.root)
     union all select r.root, r.root, 'renamed' from selecto.changes_root r join pg_class c on c.oid = r.root
       join pg_namespace n on n.oid = c.relnamespace where r.name <> c.relname or r.schema <> n.nspname
-    union all select r.root, r.root, 'altered' from selecto.changes_root r join pg_class c on c.oid = r.root
-      where r.root <> 0 and r.fingerprint <> selecto.changes_fingerprint(r.root)
-    union all select r.root, r.root, 'rewritten' from selecto.changes_root r join pg_class c on c.oid = r.root
-      where r.root <> 0 and r.storage <> selecto.changes_storage(r.root)
-        and (select s.ddl = 'polling' from selecto.changes_state s where s.only_row)
+    union all select r.root, r.root, 'altered' from selecto.changes_root r join selecto.changes_fingerprints(null) f on f.root = r.root
+      where r.fingerprint <> f.fingerprint
+    union all select r.root, r.root, 'rewritten' from selecto.changes_root r join selecto.changes_storages(null) f on f.root = r.root
+      where r.storage <> f.storage and (select s.ddl = 'polling' from selecto.changes_state s where s.only_row)
     order by 1, 2
   $$`,
   // Forgets a root that is gone; arms one that is there, and takes it as it is now. What was derived before counts as stale.
-  `create function selecto.changes_settle(p_root oid) returns text[] language plpgsql set search_path = pg_catalog, pg_temp as $$
+  `create function selecto.changes_settle(p_root oid) returns text[] language plpgsql ${invoker} as $$
   declare done text[] := '{}';
   begin
     perform selecto.changes_touch(array[p_root]);
@@ -101,9 +104,10 @@ export const ddl: readonly string[] = [
       return array[format('%s: is gone', p_root)];
     end if;
     done := selecto.changes_arm(p_root, true);
-    update selecto.changes_root r set fingerprint = selecto.changes_fingerprint(p_root), storage = selecto.changes_storage(p_root),
-      schema = n.nspname, name = c.relname
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = p_root and r.root = p_root;
+    update selecto.changes_root r set fingerprint = f.fingerprint, storage = s.storage, schema = n.nspname, name = c.relname
+    from selecto.changes_fingerprints(p_root) f, selecto.changes_storages(p_root) s,
+      pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.oid = p_root and r.root = p_root;
     return done;
   end $$`,
   // Runs at the end of every DDL command. Touches no row that another transaction's DDL could wait for, unless something is amiss.
@@ -154,7 +158,7 @@ export const ddl: readonly string[] = [
             where r.kind = 'table' and exists (select from pg_inherits i where i.inhrelid = r.root)
           loop
             touched := touched || parent;
-            update selecto.changes_root set blind = selecto.changes_blindness(parent) where root = parent;
+            update selecto.changes_root set blind = (select why from selecto.changes_blindness(parent)) where root = parent;
           end loop;
         end if;
       elsif command.objid is null or exists (
@@ -166,8 +170,8 @@ export const ddl: readonly string[] = [
       renamed := renamed or command.command_tag <> 'REFRESH MATERIALIZED VIEW';
     end loop;
     if compare then
-      touched := touched || array(select r.root from selecto.changes_root r join pg_class c on c.oid = r.root
-        where r.root <> 0 and r.fingerprint <> selecto.changes_fingerprint(r.root));
+      touched := touched || array(select r.root from selecto.changes_root r join selecto.changes_fingerprints(null) f on f.root = r.root
+        where r.fingerprint <> f.fingerprint);
     end if;
     if renamed then touched := touched || 0::oid; end if;
     perform selecto.changes_touch(touched);

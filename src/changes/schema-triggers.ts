@@ -1,4 +1,4 @@
-import { definer } from "./schema-since.ts"
+import { definer, invoker } from "./schema-since.ts"
 
 /**
  * Writing the log, and keeping the triggers that write it where they must be.
@@ -32,15 +32,25 @@ export const triggers: readonly string[] = [
   begin
     for touched in select distinct root from selecto.changes_member where member = any (p_relations) loop
       if not selecto.changes_said(touched) then insert into selecto.changes_log values (touched, pg_current_xact_id()); end if;
-      perform pg_notify('selecto_changes', touched::text || ' ' || pg_current_xact_id()::text);
+      -- Only where somebody listens: a transaction that has notified cannot be prepared.
+      if exists (select from selecto.changes_need n where n.notify and (n.root = touched or touched = 0)) then
+        perform pg_notify('selecto_changes', touched::text || ' ' || pg_current_xact_id()::text);
+      end if;
     end loop;
   end $$`,
+  // The trees of a root (null: of every one) as they are, in one go.
+  `create function selecto.changes_trees(p_root oid) returns table (root oid, member oid) language sql stable
+    ${invoker} as $$
+    with recursive tree (root, oid) as (
+      select r.root, r.root from selecto.changes_root r where r.root <> 0 and (p_root is null or r.root = p_root)
+      union select t.root, i.inhrelid from pg_inherits i join tree t on i.inhparent = t.oid)
+    select t.root, c.oid from tree t join pg_class c on c.oid = t.oid where c.relpersistence <> 't'
+  $$`,
   // What is to be done so that the members of a root (null: of every root) have just the triggers that they must have.
   `create function selecto.changes_plan(p_root oid) returns table (root oid, member oid, problem text, statements text[])
-    language sql stable set search_path = pg_catalog, pg_temp as $$
+    language sql stable ${invoker} as $$
     with live (root, member) as (
-      select r.root, t.member from selecto.changes_root r, selecto.changes_tree(r.root) t
-      where r.kind = 'table' and (p_root is null or r.root = p_root)),
+      select t.root, t.member from selecto.changes_trees(p_root) t join selecto.changes_root r on r.root = t.root where r.kind = 'table'),
     scope (root, member) as (
       select * from live
       union select m.root, m.member from selecto.changes_member m where m.root <> 0 and (p_root is null or m.root = p_root)),
@@ -49,18 +59,20 @@ export const triggers: readonly string[] = [
       select * from live
       union select m.root, m.member from selecto.changes_member m
         where p_root is not null and m.root <> p_root and m.member in (select s.member from scope s)),
+    named as (
+      select t.*, 'selecto_' || t.component || '_' || substr(encode(sha256(convert_to(concat_ws(e'\\n',
+        t.root, t.set_name, t.part, t.events, t.level, t.transition, t.members, t.function), 'UTF8')), 'hex'), 1, 16) as name
+      from selecto.changes_trigger t),
     expected as (
-      select p.member, p.root, n.name, array[
-        format('create trigger %I after %s on %s %s for each %s execute function selecto.%I(%s)', n.name,
+      select p.member, p.root, t.name, array[
+        format('create trigger %I after %s on %s %s for each %s execute function selecto.%I(%s)', t.name,
           array_to_string(t.events, ' or '), p.member::regclass,
           case when t.transition then 'referencing '
             || case when t.events <> '{insert}' then 'old table as old_rows ' else '' end
             || case when t.events <> '{delete}' then 'new table as new_rows' else '' end else '' end,
           t.level, t.function, case when p.member <> p.root then quote_literal(p.root) else '' end),
-        format('alter table %s enable always trigger %I', p.member::regclass, n.name)] as statements
-      from placed p join selecto.changes_trigger t on t.root = p.root join pg_class c on c.oid = p.member
-      cross join lateral (select 'selecto_' || t.component || '_' || substr(encode(sha256(convert_to(concat_ws(e'\\n',
-        t.root, t.set_name, t.part, t.events, t.level, t.transition, t.members, t.function), 'UTF8')), 'hex'), 1, 16) as name) n
+        format('alter table %s enable always trigger %I', p.member::regclass, t.name)] as statements
+      from placed p join named t on t.root = p.root join pg_class c on c.oid = p.member
       where case t.level when 'statement' then c.relkind in ('r', 'p') else c.relkind = 'r' end
         and (t.members = 'all' or exists (select from pg_subscription_rel s where s.srrelid = p.member))),
     actual as (
@@ -76,20 +88,22 @@ export const triggers: readonly string[] = [
     where a.name is null or e.name is null or a.tgenabled <> 'A'
     order by 2, 3
   $$`,
-  // Why changes of a root cannot be known, or null.
-  `create function selecto.changes_blindness(p_root oid) returns text language sql stable set search_path = pg_catalog, pg_temp as $$
-    select string_agg(distinct why, '; ') from (
-      select format(case when c.relkind = 'f' then '%s is a foreign table' else '%s is unlogged: a crash empties it' end,
+  // Why changes of a root (null: of every one) cannot be known; no row where they are.
+  `create function selecto.changes_blindness(p_root oid) returns table (root oid, why text) language sql stable
+    ${invoker} as $$
+    select found.root, string_agg(distinct found.why, '; ') from (
+      select t.root, format(case when c.relkind = 'f' then '%s is a foreign table' else '%s is unlogged: a crash empties it' end,
         c.oid::regclass) as why
-      from selecto.changes_tree(p_root) t join pg_class c on c.oid = t.member where c.relkind = 'f' or c.relpersistence = 'u'
-      union all select format('%s has become a partition or child of %s', i.inhrelid::regclass, i.inhparent::regclass)
-      from pg_inherits i where i.inhrelid = p_root
-      union all select format('a trigger on %s is %s', p.member::regclass, p.problem)
+      from selecto.changes_trees(p_root) t join pg_class c on c.oid = t.member where c.relkind = 'f' or c.relpersistence = 'u'
+      union all select r.root, format('%s has become a partition or child of %s', i.inhrelid::regclass, i.inhparent::regclass)
+      from selecto.changes_root r join pg_inherits i on i.inhrelid = r.root where p_root is null or r.root = p_root
+      union all select p.root, format('a trigger on %s is %s', p.member::regclass, p.problem)
       from selecto.changes_plan(p_root) p where p.problem <> 'unexpected') found
+    group by found.root
   $$`,
   // Makes triggers and members what they must be; says what was done. Takes locks on the tables that lack something. Without
   // p_repair only tables that came or went are seen to: what somebody has just disabled stays so, and makes the root blind.
-  `create function selecto.changes_arm(p_root oid, p_repair boolean) returns text[] language plpgsql set search_path = pg_catalog, pg_temp as $$
+  `create function selecto.changes_arm(p_root oid, p_repair boolean) returns text[] language plpgsql ${invoker} as $$
   declare
     done text[] := '{}';
     step record;
@@ -109,7 +123,7 @@ export const triggers: readonly string[] = [
     if found then done := done || format('%s: members are gone', p_root::regclass); end if;
     insert into selecto.changes_member select t.member, p_root from selecto.changes_tree(p_root) t on conflict do nothing;
     if found then done := done || format('%s: there are new members', p_root::regclass); end if;
-    reason := selecto.changes_blindness(p_root);
+    select b.why into reason from selecto.changes_blindness(p_root) b;
     update selecto.changes_root set blind = reason where root = p_root and blind is distinct from reason;
     return done;
   end $$`,

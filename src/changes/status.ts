@@ -35,6 +35,11 @@ export interface TrackingStatus {
   /** In a sentence, what is not noticed at once. */
   readonly bound: string
   readonly relations: readonly TrackedRelation[]
+  /**
+   * The server's max_prepared_transactions. Where it is above 0 there may be transactions in two phases, which cannot write what is
+   * tracked with `notify`: PostgreSQL refuses PREPARE TRANSACTION after NOTIFY.
+   */
+  readonly preparedTransactions: number
   /** Rows of the log, as the planner estimates them, and its bytes with its index. */
   readonly log: { readonly rows: number; readonly bytes: number; readonly prunedAt: Date | null } | null
 }
@@ -47,7 +52,8 @@ const boundOf = {
 }
 
 const statusText = `
-select pg_catalog.json_build_object('epoch', s.epoch, 'ddl', s.ddl, 'prunedAt', extract(epoch from s.pruned_at) * 1000,
+select pg_catalog.json_build_object('epoch', s.epoch, 'ddl', s.ddl,
+  'preparedTransactions', pg_catalog.current_setting('max_prepared_transactions')::int, 'prunedAt', extract(epoch from s.pruned_at) * 1000,
   'rows', (select greatest(c.reltuples, 0) from pg_catalog.pg_class c where c.oid = 'selecto.changes_log'::pg_catalog.regclass),
   'bytes', pg_catalog.pg_total_relation_size('selecto.changes_log'),
   'relations', coalesce((select pg_catalog.json_agg(pg_catalog.json_build_object(
@@ -74,16 +80,25 @@ export async function trackingStatus(source: Database | Session, options: QueryO
   const query = { timeoutMs: 30_000, ...options }
   const { rows } = await source.query<{ installed: boolean }>({ text: installedText, values: [] }, query)
   if (!rows[0]!.installed)
-    return { installed: false, epoch: null, ddl: null, bound: "Nothing is tracked.", relations: [], log: null }
+    return {
+      installed: false,
+      epoch: null,
+      ddl: null,
+      bound: "Nothing is tracked.",
+      relations: [],
+      preparedTransactions: 0,
+      log: null,
+    }
   try {
     const [[json]] = (await source.queryText({ text: statusText, values: [] }, query)).rows as [[string]]
-    const { epoch, ddl, relations, ...log } = JSON.parse(json) as StatusRow
+    const { epoch, ddl, relations, preparedTransactions, ...log } = JSON.parse(json) as StatusRow
     return {
       installed: true,
       epoch,
       ddl,
       bound: boundOf[ddl],
       relations,
+      preparedTransactions,
       log: { ...log, prunedAt: log.prunedAt === null ? null : new Date(log.prunedAt) },
     }
   } catch (error) {
@@ -98,4 +113,5 @@ interface StatusRow {
   readonly rows: number
   readonly bytes: number
   readonly relations: readonly TrackedRelation[]
+  readonly preparedTransactions: number
 }

@@ -119,8 +119,8 @@ async function noteNames(database: Database, altered: boolean, query: QueryOptio
 
 const versionText = `
 select pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(selecto.changes_names() || coalesce((
-  select pg_catalog.string_agg(r.root || selecto.changes_fingerprint(r.root), ',' order by r.root)
-  from selecto.changes_root r where r.root <> 0), ''), 'UTF8')), 'hex') as version /* selecto:changes */`
+  select pg_catalog.string_agg(f.root || f.fingerprint, ',' order by f.root) from selecto.changes_fingerprints(null) f), ''), 'UTF8')),
+  'hex') as version /* selecto:changes */`
 
 /**
  * A text that is another one after anything is altered that can change what a statement on tracked tables means or may read: names,

@@ -128,7 +128,7 @@ function versionFindings(versions: Diagnosis["components"]): Finding[] {
 /** Rows of the log from which on it is worth asking who prunes it. */
 const manyRows = 5_000_000
 
-function trackingFindings({ installed, ddl, bound, relations, log }: TrackingStatus): Finding[] {
+function trackingFindings({ installed, ddl, bound, relations, preparedTransactions, log }: TrackingStatus): Finding[] {
   if (!installed) return []
   const findings: Finding[] = relations
     .filter(({ blind }) => blind !== null)
@@ -140,6 +140,15 @@ function trackingFindings({ installed, ddl, bound, relations, log }: TrackingSta
       fix: "selecto doctor --repair",
     }))
   if (ddl === "polling") findings.push({ code: "ddl_polling", severity: "info", object: null, message: bound, fix: null })
+  if (preparedTransactions > 0 && relations.some(({ notify }) => notify))
+    findings.push({
+      code: "notify_prepared",
+      severity: "info",
+      object: null,
+      message:
+        "This server allows transactions in two phases. PostgreSQL refuses PREPARE TRANSACTION after a NOTIFY: such a transaction cannot write a table that is tracked with notify.",
+      fix: "track tables that are written so by the log only",
+    })
   for (const { schema, name, subscribed } of relations)
     if (subscribed.length > 0)
       findings.push({

@@ -231,6 +231,19 @@ eachServer("hazards", (target) => {
     })
   })
 
+  test("a partition that is detached concurrently", async ({ skip }) => {
+    if (target.kind === "pglite") return skip("one session only")
+    await sql("create table parts_2030 partition of parts for values from ('2030-01-01') to ('2031-01-01')")
+    await syncTracking(database)
+    const gone = await changes(database, "parts", () =>
+      target.sql.query("alter table parts detach partition parts_2030 concurrently"),
+    )
+    expect(gone).toBe(true)
+    await syncTracking(database)
+    expect(await changed("parts", "insert into parts_2030 values (1, '2030-01-01')")).toBe(false)
+    await sql("drop table parts_2030")
+  })
+
   test("children by inheritance, new ones too", async () => {
     expect(await changed("animals", "update cats set lives = 8")).toBe(true)
     expect(await changed("cats", "update animals set name = 'kitty'")).toBe(true)

@@ -16,6 +16,7 @@ import {
 import type { Database } from "../../src/database/database.ts"
 import { openDatabase } from "../../src/database/open.ts"
 import { eachServer } from "../support/each-server.ts"
+import { pgbouncerMissing, startPgbouncer } from "../support/pgbouncer.ts"
 import { changes, oidOf, pidOf, until, waits } from "./support.ts"
 
 const triggerCount = "select count(*)::int as n from pg_trigger where tgname like 'selecto\\_%'"
@@ -133,6 +134,23 @@ eachServer("installing", (target) => {
     await untrack(database, ["shared"])
     expect(await relation()).toBeUndefined()
     expect((await target.sql.query("select proname from pg_proc where proname like 'changes\\_keys%'")).rows).toEqual([])
+  })
+
+  test("tracking again what is tracked takes no lock and makes nothing stale", async () => {
+    await sql("create table steady (id int, k int)")
+    const again = () => track(database, [{ table: "steady", keys: ["k"] }], { notify: true, lockTimeout: "50ms", retryFor: 0 })
+    await again()
+    const [oid, mark] = [await oidOf(database, "steady"), await currentMark(database)]
+    if (target.kind === "server") {
+      const writer = await target.server.client()
+      await writer.query("begin; insert into steady values (1)")
+      await again()
+      await writer.query("rollback")
+    } else await again()
+    expect(await changedSince(database, [oid], mark)).toBe(false)
+    await track(database, [{ table: "steady", keys: ["id"] }], { notify: true })
+    expect(await changedSince(database, [oid], mark)).toBe(true)
+    await untrack(database, ["steady"])
   })
 
   test("what was derived before tracking ended and began again is stale", async () => {
@@ -289,6 +307,22 @@ eachServer(
       const pid = await pidOf(one)
       expect(await waits(two, pid)).toBe(false)
       await syncTracking(database)
+    })
+
+    test("through a transaction pooler", async ({ skip }) => {
+      if (pgbouncerMissing()) return skip("PgBouncer is not installed")
+      await untrack(database)
+      const bouncer = await startPgbouncer(target.server.server, "transaction")
+      const pooled = openDatabase(`postgresql://postgres@127.0.0.1:${bouncer.port}/${target.server.name}`)
+      try {
+        await Promise.all([track(pooled, ["a", "b"]), track(pooled, ["b", "c"])])
+        expect(await drift(pooled)).toEqual([])
+        expect(await changes(pooled, "c", () => sql("insert into c_1 values (1)"))).toBe(true)
+        await untrack(pooled)
+      } finally {
+        await pooled.close()
+        await bouncer.stop()
+      }
     })
 
     test("event triggers are relied on only when every older transaction has ended", async () => {

@@ -169,6 +169,17 @@ eachServer("notices", (target) => {
     })
   })
 
+  test("a transaction in two phases cannot notify, so it can write what is only logged", async ({ skip }) => {
+    if (target.kind === "pglite") return skip("one session only")
+    await sql("create table logged (id int)")
+    await track(database, ["logged"])
+    const prepare = (table: string): Promise<unknown> => sql(`begin; insert into ${table} values (1); prepare transaction 'two'`)
+    await expect(prepare("dull")).rejects.toMatchObject({ message: expect.stringContaining("PREPARE") })
+    await sql("rollback")
+    await prepare("logged")
+    await sql("commit prepared 'two'")
+  })
+
   test("DDL is told as relation 0", async () => {
     heard.length = 0
     await sql("create table later (id int)")
