@@ -12,7 +12,7 @@ import {
 import type { Database } from "../../src/database/database.ts"
 import { openDatabase } from "../../src/database/open.ts"
 import { eachServer, type Target } from "../support/each-server.ts"
-import { changes, oidOf } from "./support.ts"
+import { changes, oidOf, relied } from "./support.ts"
 
 const schema = `
 create type mood as enum ('calm', 'angry');
@@ -83,7 +83,7 @@ function suite(target: Target, mode: "events" | "polling"): void {
     await sql(schema)
     database = openDatabase(target.source)
     await track(database, tracked, { ddl: mode === "polling" ? "polling" : "auto" })
-    await syncTracking(database)
+    await (mode === "events" ? relied(database) : syncTracking(database))
   })
   afterAll(() => database.close())
 

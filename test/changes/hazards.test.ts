@@ -3,7 +3,7 @@ import { changedSince, currentMark, syncTracking, track, trackingStatus } from "
 import type { Database } from "../../src/database/database.ts"
 import { openDatabase } from "../../src/database/open.ts"
 import { eachServer } from "../support/each-server.ts"
-import { changes, oidOf } from "./support.ts"
+import { changes, oidOf, relied } from "./support.ts"
 
 const schema = `
 create table customers (id int primary key, name text not null);
@@ -41,6 +41,7 @@ eachServer("hazards", (target) => {
     await sql(schema)
     database = openDatabase(target.source)
     await track(database, tracked, { notify: true })
+    await relied(database)
   })
   afterAll(() => database.close())
 

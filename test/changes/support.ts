@@ -1,6 +1,6 @@
 import type pg from "pg"
 import { afterAll, beforeAll } from "vitest"
-import { changedSince, currentMark } from "../../src/changes/index.ts"
+import { changedSince, currentMark, syncTracking, trackingStatus } from "../../src/changes/index.ts"
 import type { Database, Session } from "../../src/database/database.ts"
 import { openDatabase } from "../../src/database/open.ts"
 import type { Target } from "../support/each-server.ts"
@@ -35,6 +35,14 @@ export async function until(what: string, condition: () => Promise<boolean> | bo
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
   throw new Error(`waited in vain for ${what}`)
+}
+
+/** Waits until event triggers are relied on: when every older transaction of the server has ended, those of other tests among them. */
+export function relied(database: Database): Promise<void> {
+  return until("the event triggers to be relied on", async () => {
+    await syncTracking(database)
+    return (await trackingStatus(database)).ddl === "events"
+  })
 }
 
 /** True when a backend waits for a lock. */
