@@ -12,8 +12,9 @@ import type {
   TextRow,
 } from "./database.ts"
 import { toSelectoError } from "./database-error.ts"
-import { isUninterruptible, refuseAborted, waitFor } from "./deadline.ts"
+import { interruptible, isUninterruptible, refuseAborted, waitFor } from "./deadline.ts"
 import { importDriver } from "./import-driver.ts"
+import { notifyStatement } from "./notify.ts"
 import { driverRows, neverSent, queryOf, textResult } from "./postgres-js-query.ts"
 import { openSession } from "./postgres-js-session.ts"
 import type { PostgresJsLike } from "./postgres-js-types.ts"
@@ -116,6 +117,17 @@ class PostgresJsDatabase implements Database {
     const { default: postgres } = await importPostgresJs()
     let open = true
     const listener: Listener = {
+      notify: async (channel, payload, options = {}) => {
+        // The driver would connect again by itself, with a session that listens to nothing.
+        if (!open) throw toSelectoError(new Error("Connection terminated unexpectedly"))
+        const sent = queryOf(own, notifyStatement(channel, payload))
+        try {
+          // A line on which it cannot be sent in time is a dead one.
+          await interruptible(Promise.resolve(sent), options, () => own.end({ timeout: 0 }))
+        } catch (error) {
+          throw toSelectoError(error)
+        }
+      },
       close: async () => {
         if (!open) return
         open = false
