@@ -73,7 +73,7 @@ for (const version of serverVersions)
         "selecto_changes_ddl",
         "public.parts",
         "notify (id)",
-        "changes 1, monitor 1",
+        "changes 1, monitor 2",
       ])
         expect(terminal.text()).toContain(part)
       const { tracking, objects, components } = await diagnosis()
@@ -81,7 +81,7 @@ for (const version of serverVersions)
       expect(objects.filter(({ kind }) => kind === "trigger")).toHaveLength(9)
       expect(components).toEqual([
         { name: "changes", installed: 1, known: 1 },
-        { name: "monitor", installed: 1, known: 1 },
+        { name: "monitor", installed: 2, known: 2 },
       ])
     })
 
@@ -99,12 +99,12 @@ for (const version of serverVersions)
 
     test("a state of a newer version, and one of an older", async () => {
       const client = await target.client()
-      await client.query("insert into selecto.migration values ('monitor', 2, 'of the future')")
+      await client.query("insert into selecto.migration values ('monitor', 99, 'of the future')")
       expect((await diagnosis()).findings.slice(0, 1)).toMatchObject([
         { code: "state_newer", severity: "error", object: "component monitor" },
       ])
       await client.query(
-        "delete from selecto.migration where version = 2; insert into selecto.migration values ('unheard', 1, 'x')",
+        "delete from selecto.migration where version = 99; insert into selecto.migration values ('unheard', 1, 'x')",
       )
       expect((await diagnosis()).findings.slice(0, 1)).toMatchObject([{ code: "state_newer", object: "component unheard" }])
       await client.query("delete from selecto.migration where component = 'unheard'")

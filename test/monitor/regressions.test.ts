@@ -223,7 +223,7 @@ eachServer("what watching learned", (target) => {
     const last = process_()
     await last.history.uninstall()
     const { rows } = await target.sql.query(
-      "select relname from pg_class where relnamespace = 'selecto'::regnamespace and relkind in ('r', 'p')",
+      "select relname from pg_class where relnamespace = to_regnamespace('selecto') and relkind in ('r', 'p')",
     )
     expect(rows).toEqual([])
     await last.close()
