@@ -1,5 +1,5 @@
 import type { ParseResult } from "../sql/parse.ts"
-import { isNode, nodesOf, soleStatement, type TreeNode } from "./tree.ts"
+import { isNode, nodesOf, soleStatement, type TreeNode } from "../sql/tree.ts"
 
 /** One step of a chain of joins: what is joined, and how. */
 interface Step {

@@ -1,5 +1,6 @@
 import { SelectoError } from "../errors.ts"
 import { loadShapes, parseSqlSync } from "../sql/index.ts"
+import { writeTree } from "../sql/tree.ts"
 import { type CommentHint, parseComment, printComment, printHint, subjectOfComment } from "./comment.ts"
 import type { HintInput } from "./hint.ts"
 import type { Mechanism, MechanismName, Offer } from "./mechanism.ts"
@@ -10,7 +11,6 @@ import { rewrite } from "./rewrite.ts"
 import { commentsOf } from "./scan-text.ts"
 import type { HintServer } from "./server.ts"
 import { setLocal } from "./set-local.ts"
-import { writeTree } from "./tree.ts"
 
 /** The mechanisms in the order in which they are asked; the first whose offer fits the others' carries the hint. */
 export const mechanisms: readonly Mechanism[] = [pgHintPlan, rewrite, setLocal]

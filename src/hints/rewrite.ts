@@ -1,8 +1,8 @@
 import { isSelectoError } from "../errors.ts"
+import { isNode, nodesOf } from "../sql/tree.ts"
 import type { OrderSide } from "./hint.ts"
 import { reorderJoins } from "./join-order.ts"
 import type { Mechanism, MechanismContext, Offer } from "./mechanism.ts"
-import { isNode, nodesOf } from "./tree.ts"
 
 /** The statement in other words that the planner cannot but obey: joins in their order, WITH queries as fences. */
 export const rewrite: Mechanism = {

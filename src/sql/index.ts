@@ -1,5 +1,6 @@
 export { commutatorOf, relationsIn, subjectOf } from "./condition-reader.ts"
 export { deparseSql, deparseSqlSync, loadDeparser } from "./deparse.ts"
+export { expressionsOf } from "./derive.ts"
 export * from "./expression.ts"
 export { bareColumns, expressionText, sortText, type TextContext, windowText } from "./expression-text.ts"
 export { fingerprint, fingerprintSync, normalizeSql, normalizeSqlSync } from "./fingerprint.ts"
@@ -12,6 +13,7 @@ export {
   quoteLiteral,
   quoteQualified,
 } from "./identifier.ts"
+export { compactParameters, replaceParameters } from "./parameters.ts"
 export {
   loadSql,
   maxSqlLength,
@@ -22,6 +24,7 @@ export {
   splitStatementsSync,
   sqlLoaded,
 } from "./parse.ts"
+export * from "./pieces.ts"
 export { repairNormalised } from "./repair.ts"
 export { resolveShape, type ShapeCatalog } from "./resolve.ts"
 export * from "./shape.ts"
@@ -33,3 +36,5 @@ export {
   statementShapeWithViews,
   type ViewText,
 } from "./shape-reader.ts"
+export { fillSlots, slotText } from "./slots.ts"
+export { identityOf, isNode, nodesOf, soleStatement, type TreeNode, writeTree } from "./tree.ts"

@@ -25,7 +25,9 @@ const allowed: Record<string, readonly string[]> = {
   vitest: ["explain"],
 }
 /** Type-only imports that tie the builder's interface to what running it gives back. */
-const typesOnly: Record<string, readonly string[]> = { query: ["database", "execution", "explain", "indexes", "hints"] }
+const typesOnly: Record<string, readonly string[]> = {
+  query: ["database", "execution", "explain", "indexes", "hints", "parallel"],
+}
 
 interface Import {
   readonly file: string

@@ -1,6 +1,6 @@
 import { SelectoError } from "../errors.ts"
-import { deparseSqlSync } from "../sql/deparse.ts"
-import { type ParseResult, parseSqlSync } from "../sql/parse.ts"
+import { deparseSqlSync } from "./deparse.ts"
+import { type Node, type ParseResult, parseSqlSync } from "./parse.ts"
 
 /** A node of libpg-query's tree, read without its types: it has hundreds. */
 export type TreeNode = Record<string, unknown>
@@ -31,9 +31,19 @@ export function soleStatement(tree: ParseResult): [string, TreeNode] {
  */
 export function writeTree(tree: ParseResult): string {
   const text = deparseSqlSync(tree)
-  if (JSON.stringify(bare(parseSqlSync(text).stmts)) !== JSON.stringify(bare(tree.stmts)))
+  if (identityOf(parseSqlSync(text).stmts) !== identityOf(tree.stmts))
     throw new SelectoError("E_UNSUPPORTED_INPUT", "The statement cannot be rewritten without a doubt about its meaning.")
   return text.replace(/;\s*$/, "")
+}
+
+/** SQL of a part of a tree: an expression, a FROM item, a sort key. Unproved. */
+export function writeNode(node: TreeNode): string {
+  return deparseSqlSync(node as unknown as Node).trim()
+}
+
+/** A text that two parts of trees share exactly when they say the same, wherever they stood. */
+export function identityOf(value: unknown): string {
+  return JSON.stringify(bare(value))
 }
 
 function bare(value: unknown): unknown {
