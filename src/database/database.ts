@@ -60,6 +60,16 @@ export interface Cursor {
   close(): Promise<void>
 }
 
+/** The data of a COPY … TO STDOUT as it comes, in pieces of any length. Always closed by its user, in every ending. */
+export interface CopyReader {
+  /** The next bytes; null at the end. The server waits while nobody reads. One read at a time. */
+  read(): Promise<Uint8Array | null>
+  /** Rows copied; null before the end. */
+  readonly rows: number | null
+  /** Idempotent; what has not been read is cancelled on the server. Leaves the session ready, unless the copy failed. */
+  close(): Promise<void>
+}
+
 /** One connection, held by one user until released. */
 export interface Session {
   /** Backend process id, for pg_cancel_backend; null where there is none. */
@@ -79,6 +89,11 @@ export interface Session {
    * Signal and timeout hold for every read, the timeout for each of its own.
    */
   cursor(statement: Statement, options?: CursorOptions): Promise<Cursor>
+  /**
+   * Runs `COPY … TO STDOUT`, which takes no parameters, and gives its bytes. The timeout holds for all of it, the reader's time included.
+   * Absent where the driver gives no access to the protocol.
+   */
+  copyOut?(text: string, options?: QueryOptions): Promise<CopyReader>
   /** Back to the pool; with `destroy`, the connection is thrown away instead. Idempotent. */
   release(destroy?: boolean): void
 }
@@ -119,6 +134,8 @@ export interface Database {
   readonly capabilities: DriverCapabilities
   /** A pinned session. Waits for the pool; `signal` gives up waiting (E_ABORTED), and so does the timeout (E_POOL_TIMEOUT). */
   acquire(options?: AcquireOptions): Promise<Session>
+  /** Sessions that could be had now without waiting for another user to release one; null where nobody knows. */
+  free?(): number | null
   /** One statement on any session, no transaction around it. The fast path: one round trip. */
   query<Row = Record<string, unknown>>(statement: Statement, options?: QueryOptions): Promise<Result<Row>>
   queryText(statement: Statement, options?: QueryOptions): Promise<Result<TextRow>>

@@ -28,6 +28,7 @@ export function lazyDatabase(
     driver,
     capabilities,
     acquire: async (options) => (opened ?? (await ready())).acquire(options),
+    free: () => opened?.free?.() ?? null,
     query: (statement, options) => opened?.query(statement, options) ?? ready().then((one) => one.query(statement, options)),
     queryText: (statement, options) =>
       opened?.queryText(statement, options) ?? ready().then((one) => one.queryText(statement, options)),

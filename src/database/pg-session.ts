@@ -1,9 +1,20 @@
 import { SelectoError } from "../errors.ts"
 import { boundValues } from "./bound-value.ts"
-import type { Cursor, CursorOptions, QueryOptions, Result, ResultField, Session, Statement, TextRow } from "./database.ts"
+import type {
+  CopyReader,
+  Cursor,
+  CursorOptions,
+  QueryOptions,
+  Result,
+  ResultField,
+  Session,
+  Statement,
+  TextRow,
+} from "./database.ts"
 import { toSelectoError } from "./database-error.ts"
 import { interruptible, isUninterruptible, refuseAborted } from "./deadline.ts"
 import type { Canceller } from "./pg-cancel.ts"
+import { PgCopyExchange } from "./pg-copy.ts"
 import { PgExchange } from "./pg-exchange.ts"
 import type { PgClientLike, PgWireClient } from "./pg-types.ts"
 import { PortalCursor } from "./portal-cursor.ts"
@@ -67,6 +78,53 @@ export class PgSession implements Session {
     )
   }
 
+  async copyOut(text: string, options: QueryOptions = {}): Promise<CopyReader> {
+    this.#refuseReleased()
+    refuseAborted(options.signal)
+    const exchange = new PgCopyExchange(text, options.onFirstReply)
+    let closed = false
+    const deaf = hear(this.#client, options.onNotice)
+    const cancel = async (settled: Promise<unknown>): Promise<void> => {
+      exchange.discard()
+      if (await this.#canceller.untilSettled(this.#client, settled)) this.#broken = true
+    }
+    this.#client.query(exchange as never)
+    const whole = interruptible(exchange.done, options, cancel)
+      .catch(async (error) => {
+        if (exchange.settled !== null) await this.#canceller.untilSettled(this.#client, exchange.settled)
+        const failure = toSelectoError(error, { text })
+        if (exchange.settled !== null || failure.code === "E_CONNECTION" || failure.code === "E_POOL_CLOSED") this.#broken = true
+        throw failure
+      })
+      .finally(deaf)
+    whole.catch(() => {})
+    return {
+      read: async () => {
+        const chunk = await exchange.next()
+        if (chunk === null) await whole
+        return chunk
+      },
+      get rows() {
+        return exchange.rows
+      },
+      close: async () => {
+        if (closed) return
+        closed = true
+        const settled = whole.then(
+          () => {},
+          () => {},
+        )
+        // What has been read to its end needs no cancelling, and a cancel under way must not meet a later statement.
+        if (!exchange.ended) await cancel(settled)
+        await settled
+      },
+    }
+  }
+
+  #refuseReleased(): void {
+    if (this.#released) throw new SelectoError("E_POOL_CLOSED", "This session was released: acquire another one.")
+  }
+
   release(destroy = false): void {
     if (this.#released) return
     this.#released = true
@@ -76,7 +134,7 @@ export class PgSession implements Session {
   }
 
   async #run(steps: readonly WireStep[], main: Statement, options: QueryOptions): Promise<StepResult[]> {
-    if (this.#released) throw new SelectoError("E_POOL_CLOSED", "This session was released: acquire another one.")
+    this.#refuseReleased()
     refuseAborted(options.signal)
     const exchange = new PgExchange(steps, main, options.onFirstReply)
     const deaf = hear(this.#client, options.onNotice)

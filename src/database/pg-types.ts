@@ -9,6 +9,8 @@ export interface PgPoolLike {
   query(text: string, values?: unknown[]): Promise<unknown>
   end(): Promise<void>
   readonly totalCount: number
+  readonly idleCount?: number
+  readonly waitingCount?: number
   on?(event: "error", listener: (error: Error) => void): unknown
   /** As given to the constructor; used for the control connection that cancels. */
   readonly options?: object | undefined

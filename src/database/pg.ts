@@ -65,6 +65,12 @@ class PgDatabase implements Database {
     return this.#session(await this.#client(options))
   }
 
+  free(): number | null {
+    const { totalCount, idleCount, waitingCount = 0, options } = this.#pool
+    const max = (options as { max?: number } | undefined)?.max
+    return max === undefined || idleCount === undefined ? null : Math.max(0, max - totalCount + idleCount - waitingCount)
+  }
+
   async query<Row = Record<string, unknown>>(statement: Statement, options: QueryOptions = {}): Promise<Result<Row>> {
     refuseAborted(options.signal)
     const session = this.#session(await this.#client(options))
