@@ -32,6 +32,7 @@ export const errorCodes = {
   E_NO_DATABASE_URL: "no database was given and DATABASE_URL is not set",
   E_NO_RESULT: "executeOne() found no row",
   E_NULL_VALUE: "null stands where a value is compared",
+  E_PARALLEL_REFUSED: "a statement was to be split among sessions, and that would change its answer or cannot be done",
   E_PLAN_SYNTAX: "the text is not an EXPLAIN output that can be read; see line and column",
   E_PLAN_TOO_LARGE: "the EXPLAIN output is longer or more deeply nested than any plan of PostgreSQL's own",
   E_POOL_CLOSED: "the pool or database was closed before this call",

@@ -50,6 +50,17 @@ export type {
   StatementMetrics,
 } from "./monitor/index.ts"
 export { defaultAlerts, lockLines, slack, webhook } from "./monitor/index.ts"
+export type {
+  BatchStrategy,
+  CustomPartition,
+  DividedTable,
+  Merge,
+  ParallelDefaults,
+  ParallelOptions,
+  ParallelReport,
+  Partition,
+  Where,
+} from "./parallel/index.ts"
 export {
   arrayAgg,
   avg,

@@ -1,5 +1,6 @@
 import type { Database } from "../database/database.ts"
 import type { MonitorOptions } from "../monitor/index.ts"
+import type { ParallelDefaults } from "../parallel/index.ts"
 
 /** Options of connect(). */
 export interface ConnectOptions {
@@ -15,6 +16,8 @@ export interface ConnectOptions {
   readonly pool?: Readonly<Record<string, unknown>> | undefined
   /** Records every statement: `selecto.monitor`. `true` is the defaults. Default: nothing is recorded. */
   readonly monitor?: MonitorOptions | boolean | undefined
+  /** Defaults of every `parallel()`: how many sessions, how statements are divided. */
+  readonly parallel?: ParallelDefaults | undefined
 }
 
 /** What connect() takes: a URL, a pool or client of a known driver, or any Database. */

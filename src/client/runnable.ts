@@ -11,9 +11,10 @@ import type { QueryState } from "../query/state.ts"
 import type { Page } from "../query/types/pages.ts"
 import type { RunOptions, StreamOptions } from "../query/types/runnable.ts"
 import type { Connection } from "./connection.ts"
+import { parallelMethods, withPaths } from "./parallel.ts"
 
 /** A statement with a connection: what the methods below need of it. */
-interface Source {
+export interface Source {
   readonly connection: Connection
   readonly options: Readonly<Record<string, unknown>>
   withOption(stage: string, value: unknown): Source
@@ -59,6 +60,8 @@ const running = {
   analyzeIndexes(this: Source, options: Record<string, unknown> = {}): Promise<unknown> {
     return this.connection.analyzeIndexes(this.request(options as RunOptions), options)
   },
+
+  ...parallelMethods,
 }
 
 /** A request in one literal: spreading parts into it costs more than all else that is done before sending. */
@@ -143,7 +146,7 @@ export class RunnableQuery extends QueryBuilder {
       compiled,
       compiled.output,
       origin,
-      withHints(this.state, compiled.aliases),
+      withPaths(withHints(this.state, compiled.aliases), compiled.aliases),
       compiled.warnings,
     )
   }

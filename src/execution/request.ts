@@ -1,4 +1,4 @@
-import type { ResultField, Session, Statement } from "../database/database.ts"
+import type { Cursor, ResultField, Session, Statement, TextRow } from "../database/database.ts"
 
 /** PostgreSQL's isolation levels, each stricter than the one before. */
 export type IsolationLevel = "read committed" | "repeatable read" | "serializable"
@@ -43,8 +43,21 @@ export interface Request {
   readonly warnings: readonly Warning[]
   /** A comment put behind the text when it is sent, after everything that reads the text: tags for who looks at the server. */
   readonly comment?: string | undefined
+  /** Called once with the session that will run the statement, before it is sent: for who needs to know its backend. */
+  readonly onSession?: ((session: Session) => void) | undefined
+  /** How a stream's rows are read where not by a cursor on one session. */
+  readonly openRows?: ((request: Request, batchSize: number) => Promise<OpenRows>) | undefined
   /** Called once when a stream has ended, however it did: for who watches, since a stream has no answer to pass back. */
   readonly onEnd?: ((end: StreamEnd) => void) | undefined
+}
+
+/** Rows that are being read for a stream. */
+export interface OpenRows {
+  readonly cursor: Cursor
+  /** How the driver's own type parsers convert rows, for raw statements. */
+  converter(fields: readonly ResultField[]): (row: TextRow) => Record<string, unknown>
+  /** Everything behind the cursor ended and given back, whatever happened. Idempotent. */
+  end(): Promise<void>
 }
 
 /** How a stream went. Times in milliseconds; the reader's own time is in none of them. */

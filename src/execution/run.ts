@@ -1,7 +1,15 @@
 import type { Database, QueryOptions, Result, ResultField, Session, Statement, TextRow } from "../database/database.ts"
 import { rowDecoder } from "./decode.ts"
 import type { Report, Request, Response } from "./request.ts"
-import { beginStatement, checkAgainst, commitStatement, rollback, settingStatement, settingText } from "./transaction.ts"
+import {
+  beginStatement,
+  checkAgainst,
+  commitStatement,
+  rollback,
+  settingStatement,
+  settingText,
+  snapshotStatement,
+} from "./transaction.ts"
 
 /** Moments of one run, from performance.now(). */
 interface Clock {
@@ -41,6 +49,7 @@ interface Fetched {
 async function fetchRows(database: Database, request: Request, options: QueryOptions, clock: Clock): Promise<Fetched> {
   if (request.transaction !== null) return inOpenTransaction(request.transaction.session, request, options)
   if (needsTransaction(request)) return inTransaction(database, request, options, clock)
+  if (request.onSession !== undefined) return onOwnSession(database, request, request.onSession, options, clock)
   if (request.output === null) {
     const { rows, fields } = await database.query(sent(request), options)
     return { rows, fields, arrived: performance.now() }
@@ -88,14 +97,10 @@ export function opening(request: Request, pipelined = true): Statement[] {
   return statements
 }
 
-/** SET TRANSACTION SNAPSHOT takes no parameter; an exported snapshot is hexadecimal digits and dashes. */
-function snapshotStatement(snapshot: string): Statement {
-  return { text: `SET TRANSACTION SNAPSHOT '${snapshot.replace(/[^0-9A-Fa-f-]/g, "")}'`, values: [] }
-}
-
 async function inTransaction(database: Database, request: Request, options: QueryOptions, clock: Clock): Promise<Fetched> {
   const session = await database.acquire({ signal: request.signal, timeoutMs: request.timeoutMs })
   clock.acquired = performance.now()
+  request.onSession?.(session)
   let healthy = true
   try {
     const before = opening(request, database.capabilities.pipeline)
@@ -109,9 +114,28 @@ async function inTransaction(database: Database, request: Request, options: Quer
   }
 }
 
+/** Without a transaction too, who wants to know the session gets it before the statement is sent. */
+async function onOwnSession(
+  database: Database,
+  request: Request,
+  onSession: NonNullable<Request["onSession"]>,
+  options: QueryOptions,
+  clock: Clock,
+): Promise<Fetched> {
+  const session = await database.acquire({ signal: request.signal, timeoutMs: request.timeoutMs })
+  clock.acquired = performance.now()
+  try {
+    onSession(session)
+    return converted(session, request, await session.queryText(sent(request), options))
+  } finally {
+    session.release()
+  }
+}
+
 /** In somebody else's transaction, settings last for this statement only: what was in force before is put back. */
 async function inOpenTransaction(session: Session, request: Request, options: QueryOptions): Promise<Fetched> {
   checkAgainst(request.transaction!, request)
+  request.onSession?.(session)
   const settings = Object.entries(request.settings)
   if (settings.length === 0 && request.prelude.length === 0) {
     if (request.output === null) {

@@ -138,7 +138,20 @@ class RowStream implements AsyncIterableIterator<unknown>, AsyncDisposable {
   }
 
   async #start(request: Request): Promise<Source> {
-    const { signal, timeoutMs, transaction } = request
+    const { signal, timeoutMs, transaction, openRows } = request
+    if (openRows !== undefined) {
+      const start = performance.now()
+      const rows = await openRows(request, this.#size)
+      this.#watch.server = performance.now() - start
+      const { cursor } = rows
+      try {
+        const convert = request.output === null ? rows.converter(cursor.fields) : rowDecoder(request.output, cursor.fields)
+        return { cursor, convert, end: () => rows.end(), onEnd: request.onEnd, next: cursor.read(this.#size) }
+      } catch (error) {
+        await rows.end()
+        throw error
+      }
+    }
     if (transaction !== null) {
       checkAgainst(transaction, request)
       return await this.#over(transaction.session, request, [], async () => {})

@@ -21,6 +21,11 @@ export function beginStatement(isolation: IsolationLevel | null, readOnly: boole
   return { text: `BEGIN${level}${readOnly ? " READ ONLY" : ""}`, values: [] }
 }
 
+/** SET TRANSACTION SNAPSHOT takes no parameter; an exported snapshot is hexadecimal digits and dashes. */
+export function snapshotStatement(snapshot: string): Statement {
+  return { text: `SET TRANSACTION SNAPSHOT '${snapshot.replace(/[^0-9A-Fa-f-]/g, "")}'`, values: [] }
+}
+
 /** `SET LOCAL name = value`, with both bound. */
 export function settingStatement(name: string, value: string): Statement {
   return { text: "SELECT set_config($1, $2, true) /* selecto:execution */", values: [name, value] }

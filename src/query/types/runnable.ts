@@ -4,6 +4,7 @@ import type { ExplainOptions as ServerExplainOptions } from "../../explain/expla
 import type { Plan } from "../../explain/plan.ts"
 import type { CheckOptions, HintCheck, HintName, HintSpec, HintValues } from "../../hints/index.ts"
 import type { IndexRecommendation } from "../../indexes/recommendation.ts"
+import type { ParallelOptions } from "../../parallel/index.ts"
 
 /** Options of every run. */
 export interface RunOptions {
@@ -62,6 +63,15 @@ export interface Runnable<out Row> {
   hint(spec: HintSpec): this
   /** Whether each hint took effect, read from the plan: honoured, ignored or unverifiable, with the reason. */
   checkHints(options?: CheckOptions): Promise<HintCheck>
+  /**
+   * Lets several sessions, or PostgreSQL's own workers, share the work where that is exact and pays; `report.parallel` says who ran it
+   * and why. `false` undoes it. E_INVALID_OPTION, E_UNKNOWN_FIELD; with `where: "client"` also E_PARALLEL_REFUSED.
+   *
+   * @example q.parallel({ workers: 4, partition: { range: "created_at" } })
+   */
+  parallel(options?: ParallelOptions | false): this
+  /** As parallel(), dividing the rows of this table: a join path, an alias or a table's name. E_UNKNOWN_JOIN. */
+  parallelJoin(join: string, options?: ParallelOptions): this
   /** Indexes that would make this statement cheaper, each verified by a planner or marked as not; empty when none would. */
   analyzeIndexes(options?: AnalyzeIndexesOptions): Promise<IndexRecommendation[]>
 }

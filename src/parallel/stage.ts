@@ -1,0 +1,180 @@
+import { performance as clock } from "node:perf_hooks"
+import type { Database } from "../database/database.ts"
+import { SelectoError } from "../errors.ts"
+import type { Request, Response, Stage, Warning } from "../execution/request.ts"
+import { Decider, type Decision } from "./decide.ts"
+import { outdated } from "./leader.ts"
+import { checkOptions, type ParallelDefaults, type ParallelRequest, type Settled, settle } from "./option.ts"
+import { nothingSplit, type ParallelReport } from "./report.ts"
+import { WorkerWatch } from "./server.ts"
+import { runSplit } from "./split-run.ts"
+import { splitStream } from "./split-stream.ts"
+
+type Next = (request: Request) => Promise<Response>
+
+/** The pipeline's stage `parallel`: reads `request.options.parallel`, chooses who runs the statement, and tells in `report.parallel`. */
+export function parallelStage(database: Database, defaults: ParallelDefaults = {}): Stage {
+  checkOptions(defaults)
+  const decider = new Decider(database)
+  const askedOf = (request: Request): { asked: ParallelRequest; options: Settled } | null => {
+    const asked = request.options.parallel as ParallelRequest | undefined
+    if (asked === undefined) {
+      if (defaults.all !== true || request.transaction !== null) return null
+      return { asked: { options: {} }, options: settle(defaults, {}) }
+    }
+    return asked.options === false ? null : { asked, options: settle(defaults, asked.options) }
+  }
+  return {
+    name: "parallel",
+    run: async (request, next) => {
+      const found = askedOf(request)
+      if (found === null) return next(request)
+      const started = performance.now()
+      const decision = decider.known(request, found.options) ?? (await decider.decide(request, found.asked, found.options))
+      const run: Run = { database, decider, request, next, ...found, decision, decided: performance.now() - started }
+      if (decision.choice === "client") return onClient(run)
+      return decision.choice === "server" ? onServer(run) : asItIs(run, decision.why)
+    },
+    prepare: async (request) => {
+      const found = askedOf(request)
+      if (found === null) return request
+      const decision = decider.known(request, found.options) ?? (await decider.decide(request, found.asked, found.options))
+      if (decision.refusal !== null && found.options.where === "client") throw refused(decision.refusal)
+      return splitStream(database, request, decision, found.options)
+    },
+  }
+}
+
+interface Run {
+  readonly database: Database
+  readonly decider: Decider
+  readonly request: Request
+  readonly next: Next
+  readonly asked: ParallelRequest
+  readonly options: Settled
+  readonly decision: Decision
+  /** Milliseconds that the decision took. */
+  readonly decided: number
+}
+
+/** One session, as without parallel(). */
+async function asItIs(run: Run, why: string, refusal: string | null = run.decision.refusal): Promise<Response> {
+  const { request, next, options, decider, decision } = run
+  if (refusal !== null && options.where === "client") throw refused(refusal)
+  const before = clock.eventLoopUtilization()
+  const response = await next(request)
+  const { timings } = response.report
+  const idle = 1 - clock.eventLoopUtilization(before).utilization
+  decider.note({ ...decision, choice: "none" }, timings.total - timings.poolWait, response.rows.length, idle)
+  return reported(run, response, {
+    chosen: "none",
+    why,
+    ...nothingSplit,
+    timings: { decide: run.decided, setUp: 0, parts: timings.total, merge: 0 },
+  })
+}
+
+/** PostgreSQL's own workers. */
+async function onServer(run: Run): Promise<Response> {
+  const { database, request, next, decision, decider } = run
+  const watch = new WorkerWatch(database)
+  let launched: number | null = null
+  let response: Response
+  try {
+    response = await next({ ...request, settings: { ...decision.settings, ...request.settings }, onSession: watch.start })
+  } finally {
+    launched = await watch.end()
+  }
+  const { timings } = response.report
+  decider.note(decision, timings.total - timings.poolWait, response.rows.length, null)
+  return reported(run, response, {
+    chosen: "server",
+    why: decision.why,
+    ...nothingSplit,
+    planned: decision.planned,
+    launched,
+    timings: { decide: run.decided, setUp: 0, parts: timings.total, merge: 0 },
+  })
+}
+
+/** Several sessions of ours. */
+async function onClient(run: Run): Promise<Response> {
+  const { database, request, decision, decider, options, asked } = run
+  const sessions = sessionsFor(database.direct, request, options)
+  if (typeof sessions === "string") return asItIs(run, sessions, null)
+  const started = performance.now()
+  const context = {
+    database: database.direct,
+    options,
+    sessions,
+    roundTripMs: decision.roundTripMs,
+    mostParts: decision.mostParts,
+  }
+  let answer = await runSplit(request, decision.plan!, context)
+  if (answer === outdated) {
+    decider.forget(request)
+    const again = await decider.decide(request, asked, options)
+    answer = again.plan === null ? again.why : await runSplit(request, again.plan, context)
+  }
+  if (typeof answer === "string") return asItIs(run, answer, answer)
+  const { rows, fields, outcome, merge, asOf, timings } = answer
+  const total = performance.now() - started
+  decider.note(decision, total - timings.poolWait, rows.length, null)
+  const warnings: Warning[] =
+    options.consistency === "none"
+      ? [{ code: "parallel_inconsistent", message: "Each part of the statement saw what was committed when it started." }]
+      : []
+  const response: Response = {
+    rows,
+    columns: fields,
+    report: {
+      source: "database",
+      view: null,
+      asOf,
+      hints: null,
+      parallel: null,
+      timings: {
+        poolWait: timings.poolWait,
+        server: timings.setUp + answer.firstReply,
+        transfer: Math.max(0, timings.parts - answer.firstReply),
+        total,
+      },
+      sql: request.statement.text,
+      warnings: [...request.warnings, ...warnings],
+    },
+  }
+  return reported(run, response, {
+    chosen: "client",
+    why: decision.why,
+    ...nothingSplit,
+    ...outcome,
+    partition: decision.plan!.divided.division.label,
+    merge,
+    timings: { decide: run.decided, setUp: timings.setUp, parts: timings.parts, merge: timings.merge },
+  })
+}
+
+function reported(run: Run, response: Response, report: Omit<ParallelReport, "estimate" | "asked">): Response {
+  const parallel: ParallelReport = { ...report, estimate: run.decision.estimate, asked: run.options.workers }
+  return { ...response, report: { ...response.report, parallel } }
+}
+
+/**
+ * Sessions that may take part: those asked for, but never the last free one, and without waiting for any. In a caller's transaction
+ * its session leads and does not read. A sentence where there are too few.
+ */
+export function sessionsFor(database: Database, request: Request, { workers, minWorkers }: Settled): number | string {
+  const free = database.free?.() ?? null
+  const sessions = free === null ? workers : Math.min(workers, free - 1)
+  const least = request.transaction === null ? minWorkers : 1
+  if (sessions >= least) return sessions
+  return `${free} ${free === 1 ? "connection" : "connections"} of the pool ${free === 1 ? "is" : "are"} free: too few to share the work`
+}
+
+function refused(reason: string): SelectoError {
+  return new SelectoError(
+    "E_PARALLEL_REFUSED",
+    `The statement cannot be split among sessions: ${reason}. Leave \`where\` at "auto" to run it in one.`,
+    { path: "where" },
+  )
+}
