@@ -60,12 +60,12 @@ export interface Cursor {
   close(): Promise<void>
 }
 
-/** The data of a COPY … TO STDOUT as it comes, in pieces of any length. Always closed by its user, in every ending. */
+/** The data of a COPY … TO STDOUT as it comes, in pieces of whole rows. Always closed by its user, in every ending. */
 export interface CopyReader {
   /** The next bytes; null at the end. The server waits while nobody reads. One read at a time. */
   read(): Promise<Uint8Array | null>
-  /** Rows copied; null before the end. */
-  readonly rows: number | null
+  /** Rows received so far; at the end, the rows copied. */
+  readonly rows: number
   /** Idempotent; what has not been read is cancelled on the server. Leaves the session ready, unless the copy failed. */
   close(): Promise<void>
 }

@@ -23,6 +23,8 @@ export class Canceller {
   readonly #pool: PgPoolLike
   #control: Promise<ControlClient> | null = null
   #idle: NodeJS.Timeout | undefined
+  /** One request at a time: several sessions may be cancelled at once, and a client takes one query. */
+  #last: Promise<unknown> = Promise.resolve()
 
   constructor(pool: PgPoolLike) {
     this.#pool = pool
@@ -46,7 +48,11 @@ export class Canceller {
   async #cancel(client: PgWireClient): Promise<void> {
     try {
       const control = await this.#connected()
-      const { rows } = await control.query("select pg_cancel_backend($1) as cancelled /* selecto:database */", [client.processID])
+      const ask = (): ReturnType<ControlClient["query"]> =>
+        control.query("select pg_cancel_backend($1) as cancelled /* selecto:database */", [client.processID])
+      const asked = this.#last.then(ask, ask)
+      this.#last = asked
+      const { rows } = await asked
       if (rows[0]?.cancelled === true) return
     } catch {
       // No slot left on the server, or the control connection was lost: what follows needs neither.

@@ -36,8 +36,8 @@ export class PgCopyExchange {
   readonly done: Promise<void>
   /** Set when the driver lost its patience before the server had answered. */
   settled: Promise<void> | null = null
-  /** Rows copied, when the end was told. */
-  rows: number | null = null
+  /** Frames of data so far, of which the server sends one a row; at the end, the rows that it says it has copied. */
+  rows = 0
   #onFirstReply: (() => void) | undefined
   #resolve!: () => void
   #reject!: (error: unknown) => void
@@ -53,6 +53,8 @@ export class PgCopyExchange {
   #partial: Buffer | null = null
   /** Bytes of copied data that the frame under way still has. */
   #left = 0
+  /** What has come of a row that is not whole yet. */
+  #begun: Buffer[] = []
 
   constructor(text: string, onFirstReply?: () => void) {
     this.text = text
@@ -116,6 +118,8 @@ export class PgCopyExchange {
     }
     let at = 0
     let kept = 0
+    /** Where the row begins that the kept data ends with. */
+    let row = 0
     while (at < chunk.length) {
       if (this.#left > 0) {
         const size = Math.min(this.#left, chunk.length - at)
@@ -123,6 +127,7 @@ export class PgCopyExchange {
         kept += size
         at += size
         this.#left -= size
+        if (this.#left === 0) row = kept
         continue
       }
       if (chunk.length - at < 5) {
@@ -133,6 +138,7 @@ export class PgCopyExchange {
       const size = chunk.readUInt32BE(at + 1) + 1
       if (kind === copyData) {
         this.#left = size - 5
+        this.rows++
         at += 5
         continue
       }
@@ -146,9 +152,9 @@ export class PgCopyExchange {
         this.#replied()
         continue
       }
-      if (kind === commandComplete) this.rows = Number(/\d+/.exec(frame.toString("latin1", 5))?.[0] ?? Number.NaN)
+      if (kind === commandComplete) this.rows = Number(/\d+/.exec(frame.toString("latin1", 5))?.[0] ?? this.rows)
       if (kind === readyForQuery) {
-        this.#keep(chunk.subarray(0, kept))
+        this.#keep(chunk, row, kept)
         const rest = Buffer.from(chunk.subarray(at))
         this.#detach()
         this.#forward(frame)
@@ -157,13 +163,23 @@ export class PgCopyExchange {
       }
       this.#forward(frame)
     }
-    this.#keep(chunk.subarray(0, kept))
+    this.#keep(chunk, row, kept)
   }
 
-  #keep(data: Uint8Array): void {
-    if (data.length === 0 || this.#discarding) return
-    this.#chunks.push(data)
-    this.#queued += data.length
+  /** Hands on whole rows; the beginning of one waits for its end. */
+  #keep(chunk: Buffer, row: number, kept: number): void {
+    if (this.#discarding) {
+      this.#begun = []
+      return
+    }
+    const whole = chunk.subarray(0, row)
+    if (whole.length > 0) {
+      const piece = this.#begun.length === 0 ? whole : Buffer.concat([...this.#begun, whole])
+      this.#begun = []
+      this.#chunks.push(piece)
+      this.#queued += piece.length
+    }
+    if (kept > row) this.#begun.push(Buffer.from(chunk.subarray(row, kept)))
   }
 
   #detach(): void {

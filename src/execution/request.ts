@@ -45,8 +45,8 @@ export interface Request {
   readonly comment?: string | undefined
   /** Called once with the session that will run the statement, before it is sent: for who needs to know its backend. */
   readonly onSession?: ((session: Session) => void) | undefined
-  /** How a stream's rows are read where not by a cursor on one session. */
-  readonly openRows?: ((request: Request, batchSize: number) => Promise<OpenRows>) | undefined
+  /** How a stream's rows are read where not by a cursor on one session; null where they are after all. */
+  readonly openRows?: ((request: Request, batchSize: number) => Promise<OpenRows | null>) | undefined
   /** Called once when a stream has ended, however it did: for who watches, since a stream has no answer to pass back. */
   readonly onEnd?: ((end: StreamEnd) => void) | undefined
 }

@@ -138,20 +138,9 @@ class RowStream implements AsyncIterableIterator<unknown>, AsyncDisposable {
   }
 
   async #start(request: Request): Promise<Source> {
-    const { signal, timeoutMs, transaction, openRows } = request
-    if (openRows !== undefined) {
-      const start = performance.now()
-      const rows = await openRows(request, this.#size)
-      this.#watch.server = performance.now() - start
-      const { cursor } = rows
-      try {
-        const convert = request.output === null ? rows.converter(cursor.fields) : rowDecoder(request.output, cursor.fields)
-        return { cursor, convert, end: () => rows.end(), onEnd: request.onEnd, next: cursor.read(this.#size) }
-      } catch (error) {
-        await rows.end()
-        throw error
-      }
-    }
+    const { signal, timeoutMs, transaction } = request
+    const elsewhere = await this.#elsewhere(request)
+    if (elsewhere !== null) return elsewhere
     if (transaction !== null) {
       checkAgainst(transaction, request)
       return await this.#over(transaction.session, request, [], async () => {})
@@ -168,6 +157,22 @@ class RowStream implements AsyncIterableIterator<unknown>, AsyncDisposable {
       return await this.#over(session, request, opening(request, this.#database.capabilities.pipeline), end)
     } catch (error) {
       await end()
+      throw error
+    }
+  }
+
+  /** Rows that are not read by a cursor of one session. */
+  async #elsewhere(request: Request): Promise<Source | null> {
+    const start = performance.now()
+    const rows = (await request.openRows?.(request, this.#size)) ?? null
+    if (rows === null) return null
+    this.#watch.server = performance.now() - start
+    const { cursor } = rows
+    try {
+      const convert = request.output === null ? rows.converter(cursor.fields) : rowDecoder(request.output, cursor.fields)
+      return { cursor, convert, end: () => rows.end(), onEnd: request.onEnd, next: cursor.read(this.#size) }
+    } catch (error) {
+      await rows.end()
       throw error
     }
   }

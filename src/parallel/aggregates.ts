@@ -112,7 +112,7 @@ function spread(name: string, n: string, s: string, q: string): string {
   const variance = `CASE WHEN ${spreadOf} <= 0 AND ${divisor} > 0 THEN 0 ELSE (${spreadOf}) / ${divisor} END`
   if (name.startsWith("var")) return `(${variance})`
   return `(SELECT CASE WHEN v.v IS NULL OR v.v = 0 OR v.v = 'NaN' THEN v.v
-    WHEN (r.r - h.h) * (r.r - h.h) > v.v THEN r.r - 2 * h.h ELSE r.r END
+    WHEN (r.r - h.h) * (r.r - h.h) > v.v THEN round(r.r - 2 * h.h, scale(v.v)) ELSE r.r END
     FROM (SELECT ${variance} AS v) AS v,
     LATERAL (SELECT round(sqrt(nullif(v.v, 'NaN')), scale(v.v)) AS r) AS r, LATERAL (SELECT ('5e-' || scale(v.v) + 1)::numeric AS h) AS h)`
 }

@@ -60,7 +60,7 @@ export class Decider {
     }
   }
 
-  async decide(request: Request, asked: ParallelRequest, options: Settled): Promise<Decision> {
+  async decide(request: Request, asked: ParallelRequest, options: Settled, streamed = false): Promise<Decision> {
     const shape = await statementShape(request.statement.text).catch(() => null)
     if (shape === null || shape.kind !== "select") return nothing("only a single SELECT can be run in parallel")
     try {
@@ -68,8 +68,8 @@ export class Decider {
         options.where === "server"
           ? await this.#server(request, options)
           : options.where === "client"
-            ? await this.#client(request, asked, options)
-            : await this.#auto(request, asked, options)
+            ? await this.#client(request, asked, options, streamed)
+            : await this.#auto(request, asked, options, streamed)
       return { ...decision, roundTripMs: this.#memory.roundTripMs }
     } catch (error) {
       // Either the statement itself will be refused too, and says better what is wrong; or it runs as it is, which is always right.
@@ -97,7 +97,7 @@ export class Decider {
     return performance.now() - memory.estimatedAt > refreshMs
   }
 
-  async #auto(request: Request, asked: ParallelRequest, options: Settled): Promise<Decision> {
+  async #auto(request: Request, asked: ParallelRequest, options: Settled, streamed: boolean): Promise<Decision> {
     const memory = this.#memory.of(request.statement.text)
     const estimate = await this.#estimate(request, memory)
     const ms = memory.times.none ?? estimate.cost * this.#memory.msPerCost
@@ -109,7 +109,7 @@ export class Decider {
     }
     if (memory.tuned === null && request.transaction === null && !estimate.gather?.useful)
       memory.tuned = await askEstimateWith(this.#database, request, serverSettings(options.workers))
-    const split = await this.#split(request, asked, options, estimate)
+    const split = await this.#split(request, asked, options, estimate, streamed)
     const refusal = typeof split.plan === "string" ? split.plan : null
     const { choice, why } = choose({ ...this.#evidence(memory, estimate, ms), refusal, partsCost: split.partsCost })
     if (choice === "client" && typeof split.plan !== "string")
@@ -142,10 +142,10 @@ export class Decider {
     return { ...nothing(why), choice: "server", memory, estimate: estimateOf(memory, ms), settings, planned }
   }
 
-  async #client(request: Request, asked: ParallelRequest, options: Settled): Promise<Decision> {
+  async #client(request: Request, asked: ParallelRequest, options: Settled, streamed: boolean): Promise<Decision> {
     const memory = this.#memory.of(request.statement.text)
     const estimate = await this.#estimate(request, memory)
-    const split = await this.#split(request, asked, options, estimate)
+    const split = await this.#split(request, asked, options, estimate, streamed)
     const ms = memory.times.none ?? estimate.cost * this.#memory.msPerCost
     const found = { memory, estimate: estimateOf(memory, ms) }
     if (typeof split.plan === "string") return { ...nothing(split.plan), ...found, refusal: split.plan }
@@ -182,6 +182,7 @@ export class Decider {
     asked: ParallelRequest,
     options: Settled,
     estimate: Estimate,
+    streamed: boolean,
   ): Promise<{ readonly plan: SplitPlan | string; readonly partsCost: number | null; readonly mostParts: number }> {
     const memory = this.#memory.of(request.statement.text)
     const { partition } = options
@@ -193,11 +194,12 @@ export class Decider {
       [...options.safeFunctions],
       asked.join,
       options.workers,
+      streamed,
     ])
     const { split } = memory
     if (lasting && split !== null && split.key === key && performance.now() - split.at < refreshMs)
       return { ...split, plan: withValues(split.plan, request.statement.values) }
-    const plan = (await this.#circumstances(request)) ?? (await this.#plan(request, asked, options, estimate))
+    const plan = (await this.#circumstances(request)) ?? (await this.#plan(request, asked, options, estimate, streamed))
     const cost = typeof plan === "string" ? unknownCost : await this.#partsCost(request, plan, options)
     if (lasting) memory.split = { key, plan, ...cost, at: performance.now() }
     return { plan, ...cost }
@@ -215,12 +217,19 @@ export class Decider {
       : null
   }
 
-  async #plan(request: Request, asked: ParallelRequest, options: Settled, estimate: Estimate): Promise<SplitPlan | string> {
+  async #plan(
+    request: Request,
+    asked: ParallelRequest,
+    options: Settled,
+    estimate: Estimate,
+    streamed: boolean,
+  ): Promise<SplitPlan | string> {
     const { statement, transaction } = request
     return planSplit(await statementShape(statement.text), statement.values, asked, options, {
       executor: transaction?.session ?? this.#database.direct,
       inTransaction: transaction !== null,
       expectedGroups: estimate.groups,
+      streamed,
     })
   }
 

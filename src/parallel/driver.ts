@@ -44,7 +44,7 @@ function driversIn(shape: StatementShape, block: QueryBlock, path: readonly stri
     const here = [...path, visibleName(relation)]
     if (relation.kind === "table") {
       const facts = known.factsOf(relation)
-      const divisible = facts !== null && facts.heap && "rpm".includes(facts.kind)
+      const divisible = facts?.heap === true && "rpm".includes(facts.kind)
       // Made-up rows are caught by a part of their own, which must stand in the outermost WHERE.
       return divisible && !(relation.nullable && path.length > 0)
         ? [{ relation, facts, path: here, nullable: relation.nullable }]

@@ -1,5 +1,6 @@
 import { SelectoError } from "../errors.ts"
 import { bytesOf, type Size } from "../units.ts"
+import type { ParallelReport } from "./report.ts"
 
 /** How the rows of a statement are divided. */
 export type Partition =
@@ -66,6 +67,8 @@ export interface ParallelOptions {
   readonly settings?: readonly string[] | undefined
   /** Functions that are VOLATILE or not PARALLEL SAFE by their label and harmless by your word. */
   readonly safeFunctions?: readonly string[] | undefined
+  /** Called with what `report.parallel` says, at the end of a run, a stream or an export; the only way to learn it of a stream. */
+  readonly onReport?: ((report: ParallelReport) => void) | undefined
 }
 
 /** `parallel` of connect(): defaults of every `parallel()`. */
@@ -100,6 +103,7 @@ export interface Settled {
   readonly coordinationTimeoutMs: number
   readonly settings: readonly string[] | null
   readonly safeFunctions: ReadonlySet<string>
+  readonly onReport: ((report: ParallelReport) => void) | undefined
 }
 
 const choices = {
@@ -111,7 +115,7 @@ const choices = {
 const known = new Set([
   ...Object.keys(choices),
   ...["workers", "minWorkers", "maxWorkers", "batchSize", "partition", "workerMemory", "coordinationTimeoutMs", "settings"],
-  ...["safeFunctions", "all"],
+  ...["safeFunctions", "onReport", "all"],
 ])
 
 /** Checks options of one call. Throws E_INVALID_OPTION, naming the option. */
@@ -134,6 +138,8 @@ export function checkOptions(options: ParallelDefaults): void {
     throw invalid("workerMemory", "`workerMemory` is 64 kB at least")
   checkNames(options.settings, "settings", /^[A-Za-z_]\w*\.[\w.$]+$/, 'names with a dot, such as ["app.tenant"]')
   checkNames(options.safeFunctions, "safeFunctions", /./, "names of functions")
+  if (options.onReport !== undefined && typeof options.onReport !== "function")
+    throw invalid("onReport", "`onReport` is a function")
   checkPartition(options.partition)
 }
 
@@ -182,5 +188,6 @@ export function settle(defaults: ParallelDefaults, own: ParallelOptions): Settle
     coordinationTimeoutMs: pick("coordinationTimeoutMs") ?? 30_000,
     settings: pick("settings") ?? null,
     safeFunctions: new Set(pick("safeFunctions") ?? []),
+    onReport: pick("onReport"),
   }
 }

@@ -66,7 +66,8 @@ export class DealtQueue implements PartQueue {
 
 /** Fewer blocks than this are not worth a statement. */
 export const fewestBlocks = 256
-const lastBlock = 4_294_967_295
+/** The number that no block can have, above all others. */
+export const lastBlock = 4_294_967_295
 
 export interface BlockQueueOptions {
   readonly blocks: number

@@ -6,14 +6,27 @@ import { byBlocks, byConditions, byHash, byRange, type Division } from "./divisi
 import { type Driver, visibleName } from "./driver.ts"
 import type { Knowledge } from "./knowledge.ts"
 import type { ParallelRequest, Settled } from "./option.ts"
-import { BlockQueue, type BlockQueueOptions, DealtQueue, fewestBlocks, ListQueue, type Part, type PartQueue } from "./part.ts"
+import {
+  BlockQueue,
+  type BlockQueueOptions,
+  DealtQueue,
+  fewestBlocks,
+  ListQueue,
+  lastBlock,
+  type Part,
+  type PartQueue,
+} from "./part.ts"
 
 /** A division with what makes its parts once the table is measured and the workers are counted. */
 export interface Divided {
   readonly division: Division
   /** The relation that is divided by place; null where rows are divided by a key. */
   readonly driver: Driver | null
+  /** Of ranges: what they are ranges of. Their parts come in its order, NULLs last. */
+  readonly rangeOf: string | null
   readonly queue: (measure: Measure) => PartQueue
+  /** Parts for so many readers at once, fixed beforehand; there may be more where they cannot be fewer. */
+  readonly sections: (count: number, blocks: number) => Part[]
 }
 
 /** What is known when the parts are cut. */
@@ -26,6 +39,8 @@ export function blocksOf(driver: Driver, dealt: boolean): Divided {
   return {
     division,
     driver,
+    rangeOf: null,
+    sections: (count, blocks) => sectionsOf(count, blocks, driver.nullable),
     queue: (measure) => {
       const options: BlockQueueOptions = {
         ...measure,
@@ -38,6 +53,22 @@ export function blocksOf(driver: Driver, dealt: boolean): Divided {
   }
 }
 
+/** Parts that are what they are, however many read them. */
+function fixed(division: Division, driver: Driver | null, parts: readonly Part[]): Divided {
+  return { division, driver, rangeOf: null, queue: () => new ListQueue(parts), sections: () => [...parts] }
+}
+
+/** As many equal pieces of a table as there are readers; rows without a block go to one of their own. */
+function sectionsOf(count: number, blocks: number, withoutBlock: boolean): Part[] {
+  const pieces = Math.max(1, withoutBlock ? count - 1 : count)
+  const parts = Array.from({ length: pieces }, (_, at): Part => {
+    const from = Math.floor((at * blocks) / pieces)
+    const to = at === pieces - 1 ? lastBlock : Math.floor(((at + 1) * blocks) / pieces)
+    return { index: at, condition: 0, values: [`(${from},0)`, `(${to},0)`], share: 1 / pieces }
+  })
+  return withoutBlock ? [...parts, { index: parts.length, condition: 1, values: [], share: 0 }] : parts
+}
+
 /** Every part of a queue, in order. */
 export function allOf(queue: PartQueue): Part[] {
   const parts: Part[] = []
@@ -46,13 +77,14 @@ export function allOf(queue: PartQueue): Part[] {
 }
 
 export function hashOf(expression: string, label: string): Divided {
+  const sections = (count: number): Part[] =>
+    Array.from({ length: count }, (_, at) => ({ index: at, condition: 0, values: [count, at], share: 1 / count }))
   return {
     division: byHash(expression, label),
     driver: null,
-    queue: ({ workers }) =>
-      new ListQueue(
-        Array.from({ length: workers }, (_, at) => ({ index: at, condition: 0, values: [workers, at], share: 1 / workers })),
-      ),
+    rangeOf: null,
+    sections,
+    queue: ({ workers }) => new ListQueue(sections(workers)),
   }
 }
 
@@ -69,7 +101,7 @@ export function rangesOf(expression: string, type: string, label: string, cuts: 
           { index: cuts.length, condition: 2, values: [cuts.at(-1)], share },
         ]
   if (nulls) parts.push({ index: parts.length, condition: 3, values: [], share: 0 })
-  return { division, driver: null, queue: () => new ListQueue(parts) }
+  return { ...fixed(division, null, parts), rangeOf: expression }
 }
 
 /** What a user asked for by `partition`, or null for "auto" and what follows from it. */
@@ -201,11 +233,7 @@ function customOf(driver: Driver, custom: (table: never) => readonly string[], o
     values: [],
     share: 1 / (conditions.length + 1),
   }))
-  return {
-    division: byConditions(conditions, `conditions on ${name}`),
-    driver: driver.path.length > 1 ? driver : null,
-    queue: () => new ListQueue(parts),
-  }
+  return fixed(byConditions(conditions, `conditions on ${name}`), driver.path.length > 1 ? driver : null, parts)
 }
 
 /** One expression and nothing else, without functions that might answer differently in another session. */

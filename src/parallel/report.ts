@@ -31,6 +31,7 @@ export interface ParallelReport {
   }
 }
 
+/** Of a statement that one session has read. */
 export const nothingSplit: Omit<ParallelReport, "chosen" | "why" | "estimate" | "asked" | "timings"> = {
   workers: 1,
   partition: null,

@@ -1,15 +1,15 @@
 import type { Database, ResultField, Session, TextRow } from "../database/database.ts"
 import { SelectoError } from "../errors.ts"
-import { rowDecoder } from "../execution/decode.ts"
 import type { Request } from "../execution/request.ts"
 import { combineRows, isTextual } from "./combine.ts"
 import { type CrewOutcome, readParts, Stop } from "./crew.ts"
+import { distinctOrder } from "./keys.ts"
 import { type Leader, openLeader } from "./leader.ts"
 import type { Settled } from "./option.ts"
 import { rowOrder } from "./order.ts"
 import type { Part, PartOutcome, PartQueue } from "./part.ts"
 import type { Measure } from "./partition.ts"
-import { distinctOrder, type SplitPlan } from "./plan.ts"
+import type { SplitPlan } from "./plan.ts"
 import type { ParallelReport } from "./report.ts"
 import {
   bindStatement,
@@ -34,8 +34,10 @@ export interface SplitContext {
 }
 
 export interface SplitAnswer {
-  readonly rows: unknown[]
+  readonly rows: TextRow[]
   readonly fields: readonly ResultField[]
+  /** How the driver's own type parsers convert rows, for raw statements. */
+  readonly converter: (fields: readonly ResultField[]) => (row: TextRow) => Record<string, unknown>
   readonly outcome: CrewOutcome
   readonly merge: NonNullable<ParallelReport["merge"]>
   readonly asOf: { readonly snapshot: string | null; readonly at: Date } | null
@@ -198,10 +200,12 @@ class SplitRun {
     })
     const gathered = performance.now()
     const merged = mode === "rows" ? await this.#putTogether(order, limit) : await this.#finalise()
-    const { leader } = { leader: this.#leader }
+    const leader = this.#leader
     const snapshot = this.#context.options.consistency === "snapshot"
     return {
       ...merged,
+      // A session's way of converting outlives its use for this statement.
+      converter: (fields) => leader.session.converter(fields),
       outcome: mode === "rows" ? outcome : { ...outcome, largestPart: null },
       asOf: snapshot && !leader.replica ? { snapshot: leader.snapshot, at: leader.at } : null,
       gathered,
@@ -243,7 +247,7 @@ class SplitRun {
     if (sort.length > 0) rows = order === null ? await this.#sorted(rows, width) : rows.sort(order)
     if (limit !== null) rows = rows.slice(limit.from, limit.to)
     const fields = this.#fields!.slice(0, width)
-    return { rows: rows.map(this.#converter(fields)), fields, merge: sort.length > 0 ? "sort_merge" : "union" }
+    return { rows, fields, merge: sort.length > 0 ? "sort_merge" : "union" }
   }
 
   /** The order of keys that only PostgreSQL can tell: it gets the keys, and gives the rows' places. */
@@ -260,7 +264,8 @@ class SplitRun {
     const partial = this.#answers.flat()
     const combines = decompositions.flatMap((one) => one.partials.map(({ combine }) => combine))
     const textual = given.slice(0, keys.length).every(({ collation }, at) => isTextual(givenTypes[at]!, collation))
-    const combined = partial.length > worthCombining && textual ? combineRows(partial, keys.length, combines) : null
+    const wanted = partial.length > worthCombining || this.#context.options.merge === "hash"
+    const combined = wanted && textual ? combineRows(partial, keys.length, combines) : null
     const rows = combined ?? partial
     const columns = given.map((_column, at) => rows.map((row) => row[at]!))
     const final =
@@ -275,12 +280,7 @@ class SplitRun {
         "E_PARALLEL_REFUSED",
         `The merged column ${JSON.stringify(names[unlike])} has not the type of the statement's own. Run it without parallel().`,
       )
-    return { rows: result.rows.map(this.#converter(result.fields)), fields: result.fields, merge: "hash" }
-  }
-
-  #converter(fields: readonly ResultField[]): (row: TextRow) => unknown {
-    const { output } = this.#request
-    return output === null ? this.#leader.session.converter(fields) : rowDecoder(output, fields)
+    return { rows: result.rows, fields: result.fields, merge: "hash" }
   }
 }
 

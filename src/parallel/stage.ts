@@ -1,14 +1,16 @@
 import { performance as clock } from "node:perf_hooks"
 import type { Database } from "../database/database.ts"
 import { SelectoError } from "../errors.ts"
+import { rowDecoder } from "../execution/decode.ts"
 import type { Request, Response, Stage, Warning } from "../execution/request.ts"
+import { sessionsFor } from "./budget.ts"
 import { Decider, type Decision } from "./decide.ts"
 import { outdated } from "./leader.ts"
 import { checkOptions, type ParallelDefaults, type ParallelRequest, type Settled, settle } from "./option.ts"
 import { nothingSplit, type ParallelReport } from "./report.ts"
 import { WorkerWatch } from "./server.ts"
 import { runSplit } from "./split-run.ts"
-import { splitStream } from "./split-stream.ts"
+import { withStream } from "./split-stream.ts"
 
 type Next = (request: Request) => Promise<Response>
 
@@ -38,9 +40,11 @@ export function parallelStage(database: Database, defaults: ParallelDefaults = {
     prepare: async (request) => {
       const found = askedOf(request)
       if (found === null) return request
-      const decision = decider.known(request, found.options) ?? (await decider.decide(request, found.asked, found.options))
-      if (decision.refusal !== null && found.options.where === "client") throw refused(decision.refusal)
-      return splitStream(database, request, decision, found.options)
+      const { asked, options } = found
+      const started = performance.now()
+      const decision = decider.known(request, options) ?? (await decider.decide(request, asked, options, true))
+      if (decision.refusal !== null && options.where === "client") throw refused(decision.refusal)
+      return withStream(database, request, decision, options, performance.now() - started)
     },
   }
 }
@@ -117,7 +121,9 @@ async function onClient(run: Run): Promise<Response> {
     answer = again.plan === null ? again.why : await runSplit(request, again.plan, context)
   }
   if (typeof answer === "string") return asItIs(run, answer, answer)
-  const { rows, fields, outcome, merge, asOf, timings } = answer
+  const { fields, outcome, merge, asOf, timings } = answer
+  const convert = request.output === null ? answer.converter(fields) : rowDecoder(request.output, fields)
+  const rows = answer.rows.map(convert)
   const total = performance.now() - started
   decider.note(decision, total - timings.poolWait, rows.length, null)
   const warnings: Warning[] =
@@ -156,19 +162,8 @@ async function onClient(run: Run): Promise<Response> {
 
 function reported(run: Run, response: Response, report: Omit<ParallelReport, "estimate" | "asked">): Response {
   const parallel: ParallelReport = { ...report, estimate: run.decision.estimate, asked: run.options.workers }
+  run.options.onReport?.(parallel)
   return { ...response, report: { ...response.report, parallel } }
-}
-
-/**
- * Sessions that may take part: those asked for, but never the last free one, and without waiting for any. In a caller's transaction
- * its session leads and does not read. A sentence where there are too few.
- */
-export function sessionsFor(database: Database, request: Request, { workers, minWorkers }: Settled): number | string {
-  const free = database.free?.() ?? null
-  const sessions = free === null ? workers : Math.min(workers, free - 1)
-  const least = request.transaction === null ? minWorkers : 1
-  if (sessions >= least) return sessions
-  return `${free} ${free === 1 ? "connection" : "connections"} of the pool ${free === 1 ? "is" : "are"} free: too few to share the work`
 }
 
 function refused(reason: string): SelectoError {

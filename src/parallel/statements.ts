@@ -11,17 +11,23 @@ export interface OpenStatement {
   readonly slots: readonly Slot[]
 }
 
-type Slot = { readonly value: unknown } | { readonly given: number }
+type Slot = { readonly value: unknown; readonly own: number } | { readonly given: number }
 
 /** Numbers anew what an assembled text mentions of `own` parameters, and of those that come after them. */
 export function openStatement(text: string, values: readonly unknown[], given: number): OpenStatement {
-  const all: Slot[] = [...values.map((value) => ({ value })), ...Array.from({ length: given }, (_, at) => ({ given: at }))]
+  const own = values.map((value, at): Slot => ({ value, own: at }))
+  const all = [...own, ...Array.from({ length: given }, (_, at): Slot => ({ given: at }))]
   const compact = compactParameters(text, all)
   return { text: compact.text, slots: compact.values as Slot[] }
 }
 
 export function bindStatement({ text, slots }: OpenStatement, given: readonly unknown[], comment: string): Statement {
   return { text: `${text} ${comment}`, values: slots.map((slot) => ("given" in slot ? given[slot.given] : slot.value)) }
+}
+
+/** The types of a statement's parameters, by those of the whole; null for a value given later, which stands in a cast of its own. */
+export function slotTypes({ slots }: OpenStatement, types: readonly string[]): (string | null)[] {
+  return slots.map((slot) => ("own" in slot ? types[slot.own]! : null))
 }
 
 /** What a statement is made of, beside its pieces. */
