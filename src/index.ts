@@ -54,12 +54,18 @@ export type {
   BatchStrategy,
   CustomPartition,
   DividedTable,
+  ExportFormat,
+  ExportOptions,
+  ExportProgress,
+  ExportResult,
+  ExportTarget,
   Merge,
   ParallelDefaults,
   ParallelOptions,
   ParallelReport,
   Partition,
   Where,
+  WritableLike,
 } from "./parallel/index.ts"
 export {
   arrayAgg,

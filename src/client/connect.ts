@@ -3,7 +3,7 @@ import type { AnyDomain } from "../domain/domain.ts"
 import { SelectoError } from "../errors.ts"
 import { hintStage } from "../hints/index.ts"
 import { createMonitor } from "../monitor/index.ts"
-import { parallelStage } from "../parallel/index.ts"
+import { createParallel } from "../parallel/index.ts"
 import type { ScopeArguments, Start } from "../query/types/query.ts"
 import { monitorPorts } from "./monitor-ports.ts"
 import type { ConnectOptions, ConnectTarget } from "./options.ts"
@@ -29,10 +29,11 @@ export function connect(target: ConnectTarget, options: ConnectOptions = {}): Se
   const monitor =
     watching === undefined || watching === false ? null : createMonitor(watching === true ? {} : watching, monitorPorts(database))
   monitor?.service.start()
-  const stages = [hintStage(database), parallelStage(database, options.parallel), ...(monitor === null ? [] : [monitor.stage])]
+  const parallel = createParallel(database, options.parallel)
+  const stages = [hintStage(database), parallel.stage, ...(monitor === null ? [] : [monitor.stage])]
   // A Database that was passed in is its owner's to close; over a pool the adapter itself leaves the pool open.
   const close = (): Promise<void> => (database === target ? Promise.resolve() : database.close())
-  return selectoOf(database, { ...options, close }, stages, monitor?.service ?? null)
+  return selectoOf(database, { ...options, close }, stages, { monitor: monitor?.service ?? null, parallel })
 }
 
 /** A query of a domain over a pool or Database: connect(pool, options).from(domain). A URL is refused: nothing could close it. */

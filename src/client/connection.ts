@@ -3,6 +3,7 @@ import type { Database } from "../database/database.ts"
 import type { Pipeline } from "../execution/pipeline.ts"
 import type { OpenTransaction, Request } from "../execution/request.ts"
 import type { CheckOptions, HintCheck } from "../hints/index.ts"
+import type { ExportOptions, ExportResult } from "../parallel/index.ts"
 
 /** What a runnable needs of its Selecto: the pipeline, the open transaction, and the services its methods call. */
 export interface Connection {
@@ -13,5 +14,6 @@ export interface Connection {
   capabilities(): Promise<Capabilities>
   explain(request: Request, options: Readonly<Record<string, unknown>>): Promise<unknown>
   checkHints(request: Request, options: CheckOptions): Promise<HintCheck>
+  export(request: Request, options: ExportOptions): Promise<ExportResult>
   analyzeIndexes(request: Request, options: Readonly<Record<string, unknown>>): Promise<unknown>
 }

@@ -1,4 +1,10 @@
-import { checkOptions, type ParallelOptions, type ParallelRequest } from "../parallel/index.ts"
+import {
+  checkOptions,
+  type ExportOptions,
+  type ExportResult,
+  type ParallelOptions,
+  type ParallelRequest,
+} from "../parallel/index.ts"
 import type { Source } from "./runnable.ts"
 
 /** What running in parallel adds to every statement. */
@@ -11,6 +17,11 @@ export const parallelMethods = {
   parallelJoin(this: Source, join: string, options: ParallelOptions = {}): Source {
     checkOptions(options)
     return this.withOption("parallel", { options, join } satisfies ParallelRequest)
+  },
+
+  async export(this: Source, options: ExportOptions): Promise<ExportResult> {
+    const { pipeline } = this.connection
+    return this.connection.export(await pipeline.prepare(this.request(options), "parallel"), options)
   },
 }
 

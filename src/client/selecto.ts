@@ -6,6 +6,7 @@ import type { OpenTransaction, Stage } from "../execution/request.ts"
 import { type TransactionOptions, withTransaction } from "../execution/transaction.ts"
 import { type IndexService, indexService } from "../indexes/index.ts"
 import type { Monitor } from "../monitor/index.ts"
+import { createParallel, type Parallel } from "../parallel/index.ts"
 import { initialState } from "../query/query.ts"
 import type { From } from "../query/types/query.ts"
 import type { Runnable } from "../query/types/runnable.ts"
@@ -42,12 +43,18 @@ export interface Selecto extends AsyncDisposable {
   close(): Promise<void>
 }
 
+/** Features that are wired once for each connect(). */
+export interface Features {
+  readonly monitor: Monitor | null
+  readonly parallel: Parallel
+}
+
 /** A Selecto over a database. `transaction` is set for the `tx` of transaction(). */
 export function selectoOf(
   database: Database,
   options: ConnectOptions & { readonly close?: (() => Promise<void>) | undefined },
   stages: readonly Stage[],
-  monitor: Monitor | null = null,
+  { monitor = null, parallel = createParallel(database) }: Partial<Features> = {},
   transaction: OpenTransaction | null = null,
 ): Selecto {
   const close = async (): Promise<void> => {
@@ -61,6 +68,7 @@ export function selectoOf(
     transaction,
     timeoutMs: options.timeoutMs,
     ...services(database),
+    export: parallel.export,
   }
   const statement = (text: string, values: readonly unknown[] = []): Runnable<never> =>
     new RunnableStatement(connection, text, values) as unknown as Runnable<never>
@@ -87,7 +95,7 @@ export function selectoOf(
           "This is a transaction already; PostgreSQL has none within another. Use the `tx` you have.",
         )
       return await withTransaction(database, transactionOptions, (open) =>
-        work(selectoOf(database, options, stages, monitor, open)),
+        work(selectoOf(database, options, stages, { monitor, parallel }, open)),
       )
     },
     capabilities: () => connection.capabilities(),

@@ -43,3 +43,8 @@ export function withoutParameters(statement: Statement, types: readonly (string 
 export function copyText(text: string, options = ""): string {
   return `COPY (${text}\n) TO STDOUT${options === "" ? "" : ` (${options})`} /* selecto:parallel */`
 }
+
+/** A statement without a semicolon at its end, so that it can stand in parentheses. */
+export function sole(text: string): string {
+  return text.replace(/[;\s]+$/, "")
+}

@@ -1,3 +1,5 @@
+export type { ExportOptions, ExportProgress, ExportResult } from "./export.ts"
+export type { ExportFormat } from "./export-format.ts"
 export {
   type BatchStrategy,
   type CustomPartition,
@@ -11,4 +13,5 @@ export {
   type Where,
 } from "./option.ts"
 export type { ParallelReport } from "./report.ts"
-export { parallelStage } from "./stage.ts"
+export type { ExportTarget, WritableLike } from "./sink.ts"
+export { createParallel, type Parallel } from "./stage.ts"

@@ -2,13 +2,15 @@ import type { ResultField, Session, TextRow } from "../database/database.ts"
 import { SelectoError } from "../errors.ts"
 import type { OpenRows, Request } from "../execution/request.ts"
 import { Channel } from "./channel.ts"
-import { parameterTypes } from "./copy-statement.ts"
+import { parameterTypes, withoutParameters } from "./copy-statement.ts"
 import { type CrewOutcome, readParts, type Stop } from "./crew.ts"
+import type { Exporter } from "./export.ts"
+import type { FormatWriter } from "./export-format.ts"
 import { type Helper, openHelper } from "./helper.ts"
 import type { Leader } from "./leader.ts"
 import { mergeSections, type Section } from "./merge-sections.ts"
 import { ListQueue, type Part, type PartQueue } from "./part.ts"
-import { readRows } from "./part-reader.ts"
+import { type Readable, readRows } from "./part-reader.ts"
 import { allOf } from "./partition.ts"
 import type { SplitPlan } from "./plan.ts"
 import { localSettings, measureOf, partComment, type SplitContext } from "./split-run.ts"
@@ -130,7 +132,27 @@ export class PartSource {
     return this.#opened(mergeSections(sections, order), channels, done)
   }
 
-  async #crew(queue: PartQueue, channelOf: (part: Part) => Channel, ended: (part: Part) => void = () => {}): Promise<void> {
+  /** Every part as COPY gives it, in whatever order they come. */
+  async copy(exporter: Exporter, format: FormatWriter): Promise<void> {
+    const queue = this.#plan.divided.queue(measureOf(this.#plan, this.#context, this.#leader.blocks))
+    await this.#parts(queue, (session, part, signal) => {
+      const { statement, types } = this.#readable(part)
+      return exporter.copy(session, withoutParameters(statement, types), format, signal)
+    })
+  }
+
+  #crew(queue: PartQueue, channelOf: (part: Part) => Channel, ended: (part: Part) => void = () => {}): Promise<void> {
+    return this.#parts(queue, async (session, part, signal) => {
+      const outcome = await this.#read(session, part, signal, channelOf(part))
+      ended(part)
+      return outcome
+    })
+  }
+
+  async #parts(
+    queue: PartQueue,
+    read: (session: Session, part: Part, signal: AbortSignal) => Promise<{ rows: number; bytes: number }>,
+  ): Promise<void> {
     const { database, sessions, options } = this.#context
     const outcome = await readParts({
       database,
@@ -140,9 +162,7 @@ export class PartSource {
       local: localSettings(this.#request, this.#context),
       read: async (session, part, signal) => {
         const started = performance.now()
-        const outcome = await this.#read(session, part, signal, channelOf(part))
-        ended(part)
-        return { ...outcome, ms: performance.now() - started }
+        return { ...(await read(session, part, signal)), ms: performance.now() - started }
       },
       coordinationTimeoutMs: options.coordinationTimeoutMs,
       stop: this.#stop,
@@ -153,10 +173,13 @@ export class PartSource {
   }
 
   #read(session: Session, part: Part, signal: AbortSignal, channel: Channel): Promise<{ rows: number; bytes: number }> {
+    return readRows(session, this.#readable(part), this.#batchSize, signal, (rows) => channel.write(rows))
+  }
+
+  #readable(part: Part): Readable {
     const open = this.#statements[part.condition]!
     const statement = bindStatement(open, part.values, this.#request.comment ?? partComment)
-    const readable = { statement, types: slotTypes(open, this.#types) }
-    return readRows(session, readable, this.#batchSize, signal, (rows) => channel.write(rows))
+    return { statement, types: slotTypes(open, this.#types) }
   }
 
   #opened(next: Section, channels: readonly Channel[], done: Promise<unknown>): OpenRows {
@@ -166,12 +189,18 @@ export class PartSource {
       () => {},
       () => {},
     )
+    let exhausted = false
+    const counted: Section = async () => {
+      const rows = await next()
+      exhausted ||= rows === null
+      return rows
+    }
     return {
-      cursor: new StreamCursor(fields, next, this.#stop, this.#request.timeoutMs),
+      cursor: new StreamCursor(fields, counted, this.#stop, this.#request.timeoutMs),
       converter: (columns) => this.#leader.session.converter(columns),
       end: async () => {
         // A reader that stops early ends what still runs, on the server too.
-        this.#stop.fail(new SelectoError("E_ABORTED", "The reader of the rows has ended."))
+        if (!exhausted) this.#stop.fail(new SelectoError("E_ABORTED", "The reader of the rows has ended."))
         for (const channel of channels) channel.end()
         await settled
         await this.#leader.end()

@@ -2,7 +2,7 @@ import type { Database, TextRow } from "../database/database.ts"
 import type { OpenRows, Request } from "../execution/request.ts"
 import { opening } from "../execution/run.ts"
 import { rollback } from "../execution/transaction.ts"
-import { copyText, parameterTypes, withoutParameters } from "./copy-statement.ts"
+import { copyText, parameterTypes, sole, withoutParameters } from "./copy-statement.ts"
 import { decodeCopyText } from "./copy-text.ts"
 import { Stop } from "./crew.ts"
 import { StreamCursor } from "./stream-cursor.ts"
@@ -64,9 +64,4 @@ async function typesIn(
 ): Promise<readonly string[]> {
   await session.batch(opening(request), { signal: request.signal, timeoutMs: request.timeoutMs })
   return parameterTypes(session, { text, values: request.statement.values })
-}
-
-/** The statement without a semicolon at its end. */
-export function sole(text: string): string {
-  return text.replace(/[;\s]+$/, "")
 }

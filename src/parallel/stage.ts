@@ -1,12 +1,14 @@
 import { performance as clock } from "node:perf_hooks"
 import type { Database } from "../database/database.ts"
-import { SelectoError } from "../errors.ts"
 import { rowDecoder } from "../execution/decode.ts"
 import type { Request, Response, Stage, Warning } from "../execution/request.ts"
 import { sessionsFor } from "./budget.ts"
 import { Decider, type Decision } from "./decide.ts"
+import { checkExport, type ExportOptions, type ExportResult } from "./export.ts"
+import { exportAlone, exportShared } from "./export-run.ts"
 import { outdated } from "./leader.ts"
 import { checkOptions, type ParallelDefaults, type ParallelRequest, type Settled, settle } from "./option.ts"
+import { refused } from "./refused.ts"
 import { nothingSplit, type ParallelReport } from "./report.ts"
 import { WorkerWatch } from "./server.ts"
 import { runSplit } from "./split-run.ts"
@@ -14,8 +16,15 @@ import { withStream } from "./split-stream.ts"
 
 type Next = (request: Request) => Promise<Response>
 
-/** The pipeline's stage `parallel`: reads `request.options.parallel`, chooses who runs the statement, and tells in `report.parallel`. */
-export function parallelStage(database: Database, defaults: ParallelDefaults = {}): Stage {
+/** The feature: its stage in the pipeline, and what a person calls. */
+export interface Parallel {
+  readonly stage: Stage
+  /** Writes a statement's rows to a file or stream. The request has passed the stages before this one. */
+  export(request: Request, options: ExportOptions): Promise<ExportResult>
+}
+
+/** Running in parallel over a database. Throws E_INVALID_OPTION. */
+export function createParallel(database: Database, defaults: ParallelDefaults = {}): Parallel {
   checkOptions(defaults)
   const decider = new Decider(database)
   const askedOf = (request: Request): { asked: ParallelRequest; options: Settled } | null => {
@@ -27,24 +36,36 @@ export function parallelStage(database: Database, defaults: ParallelDefaults = {
     return asked.options === false ? null : { asked, options: settle(defaults, asked.options) }
   }
   return {
-    name: "parallel",
-    run: async (request, next) => {
+    /** Reads `request.options.parallel`, chooses who runs the statement, and tells in `report.parallel`. */
+    stage: {
+      name: "parallel",
+      run: async (request, next) => {
+        const found = askedOf(request)
+        if (found === null) return next(request)
+        const started = performance.now()
+        const decision = decider.known(request, found.options) ?? (await decider.decide(request, found.asked, found.options))
+        const run: Run = { database, decider, request, next, ...found, decision, decided: performance.now() - started }
+        if (decision.choice === "client") return onClient(run)
+        return decision.choice === "server" ? onServer(run) : asItIs(run, decision.why)
+      },
+      prepare: async (request) => {
+        const found = askedOf(request)
+        if (found === null) return request
+        const { asked, options } = found
+        const started = performance.now()
+        const decision = decider.known(request, options) ?? (await decider.decide(request, asked, options, true))
+        if (decision.refusal !== null && options.where === "client") throw refused(decision.refusal)
+        return withStream(database, request, decision, options, performance.now() - started)
+      },
+    },
+    export: async (request, options) => {
+      checkExport(options)
       const found = askedOf(request)
-      if (found === null) return next(request)
+      if (found === null) return exportAlone(database, request, options)
       const started = performance.now()
       const decision = decider.known(request, found.options) ?? (await decider.decide(request, found.asked, found.options))
-      const run: Run = { database, decider, request, next, ...found, decision, decided: performance.now() - started }
-      if (decision.choice === "client") return onClient(run)
-      return decision.choice === "server" ? onServer(run) : asItIs(run, decision.why)
-    },
-    prepare: async (request) => {
-      const found = askedOf(request)
-      if (found === null) return request
-      const { asked, options } = found
-      const started = performance.now()
-      const decision = decider.known(request, options) ?? (await decider.decide(request, asked, options, true))
-      if (decision.refusal !== null && options.where === "client") throw refused(decision.refusal)
-      return withStream(database, request, decision, options, performance.now() - started)
+      if (decision.refusal !== null && found.options.where === "client") throw refused(decision.refusal)
+      return exportShared(database, request, decision, found.options, options, performance.now() - started)
     },
   }
 }
@@ -164,12 +185,4 @@ function reported(run: Run, response: Response, report: Omit<ParallelReport, "es
   const parallel: ParallelReport = { ...report, estimate: run.decision.estimate, asked: run.options.workers }
   run.options.onReport?.(parallel)
   return { ...response, report: { ...response.report, parallel } }
-}
-
-function refused(reason: string): SelectoError {
-  return new SelectoError(
-    "E_PARALLEL_REFUSED",
-    `The statement cannot be split among sessions: ${reason}. Leave \`where\` at "auto" to run it in one.`,
-    { path: "where" },
-  )
 }

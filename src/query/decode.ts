@@ -1,5 +1,6 @@
 import type { ColumnType } from "../domain/column-type.ts"
 import { SelectoError } from "../errors.ts"
+import { arrayDecoder } from "../sql/array-text.ts"
 import { delimiterOf } from "./encode.ts"
 
 export type Decode = (text: string) => unknown
@@ -74,42 +75,6 @@ function decodeBytes(text: string): Uint8Array {
       "A bytea value did not come in hex. Set it for the role, ALTER ROLE … SET bytea_output = 'hex', or for the connection.",
     )
   return new Uint8Array(Buffer.from(text.slice(2), "hex"))
-}
-
-/** Reads an array literal such as {1,NULL,"a b",{2}}, nested as deep as it is. */
-export function arrayDecoder(element: Decode, delimiter: "," | ";" = ","): Decode {
-  return (text) => {
-    // Bounds such as [0:2]={1,2,3} come before the braces.
-    let at = text.startsWith("[") ? text.indexOf("=") + 1 : 0
-    const level = (): unknown[] => {
-      const items: unknown[] = []
-      at++
-      while (text[at] !== "}") {
-        if (text[at] === delimiter) at++
-        if (text[at] === "{") items.push(level())
-        else items.push(item())
-        if (at >= text.length) throw new SelectoError("E_DECODE", "An array value ended before its closing brace.")
-      }
-      at++
-      return items
-    }
-    const item = (): unknown => {
-      if (text[at] !== '"') {
-        const start = at
-        while (at < text.length && text[at] !== delimiter && text[at] !== "}") at++
-        const bare = text.slice(start, at)
-        return bare.toUpperCase() === "NULL" ? null : element(bare)
-      }
-      let value = ""
-      for (at++; at < text.length && text[at] !== '"'; at++) {
-        if (text[at] === "\\") at++
-        value += text[at]
-      }
-      at++
-      return element(value)
-    }
-    return level()
-  }
 }
 
 /** Decoders by pg_type.oid, for columns whose type the domain does not declare (expressions written as SQL text). */

@@ -1,3 +1,4 @@
+export { arrayDecoder } from "./array-text.ts"
 export { commutatorOf, relationsIn, subjectOf } from "./condition-reader.ts"
 export { deparseSql, deparseSqlSync, loadDeparser } from "./deparse.ts"
 export { expressionsOf } from "./derive.ts"

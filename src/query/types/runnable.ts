@@ -4,7 +4,7 @@ import type { ExplainOptions as ServerExplainOptions } from "../../explain/expla
 import type { Plan } from "../../explain/plan.ts"
 import type { CheckOptions, HintCheck, HintName, HintSpec, HintValues } from "../../hints/index.ts"
 import type { IndexRecommendation } from "../../indexes/recommendation.ts"
-import type { ParallelOptions } from "../../parallel/index.ts"
+import type { ExportOptions, ExportResult, ParallelOptions } from "../../parallel/index.ts"
 
 /** Options of every run. */
 export interface RunOptions {
@@ -72,6 +72,13 @@ export interface Runnable<out Row> {
   parallel(options?: ParallelOptions | false): this
   /** As parallel(), dividing the rows of this table: a join path, an alias or a table's name. E_UNKNOWN_JOIN. */
   parallelJoin(join: string, options?: ParallelOptions): this
+  /**
+   * Writes all rows to a file, a stream or a function, by COPY, with a memory that does not grow; with parallel() by several sessions
+   * where that pays and no order is asked for. A file appears when it is whole. E_INVALID_OPTION, E_NOT_SUPPORTED.
+   *
+   * @example await q.export({ format: "csv", to: "orders.csv", onProgress: ({ rowsPerSecond }) => … })
+   */
+  export(options: ExportOptions): Promise<ExportResult>
   /** Indexes that would make this statement cheaper, each verified by a planner or marked as not; empty when none would. */
   analyzeIndexes(options?: AnalyzeIndexesOptions): Promise<IndexRecommendation[]>
 }
