@@ -212,9 +212,7 @@ export class Decider {
     if (isolation === "serializable") return "in a serializable transaction PostgreSQL watches what one session reads"
     if (this.#database.direct !== this.#database) return null
     const pooler = await this.#memory.pooler(async () => (await readCapabilities(this.#database)).pooler)
-    return pooler === "transaction"
-      ? "the pooler before the server gives every transaction to any session: connect with { directUrl } beside it"
-      : null
+    return pooler === "transaction" ? behindPooler : null
   }
 
   async #plan(
@@ -263,6 +261,10 @@ export class Decider {
     return { partsCost: (whole + repeated * (Math.min(parts, mostParts) - 1)) / whole, mostParts }
   }
 }
+
+/** Why nothing is split behind a pooler that gives a backend to each transaction: a directUrl would help, so a warning says so too. */
+export const behindPooler =
+  "the pooler before the server gives its backends to transactions one by one: connect with { directUrl } beside it"
 
 const unknownCost = { partsCost: null, mostParts: Number.POSITIVE_INFINITY }
 

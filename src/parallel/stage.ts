@@ -3,7 +3,7 @@ import type { Database } from "../database/database.ts"
 import { rowDecoder } from "../execution/decode.ts"
 import type { Request, Response, Stage, Warning } from "../execution/request.ts"
 import { sessionsFor } from "./budget.ts"
-import { Decider, type Decision } from "./decide.ts"
+import { behindPooler, Decider, type Decision } from "./decide.ts"
 import { checkExport, type ExportOptions, type ExportResult } from "./export.ts"
 import { exportAlone, exportShared } from "./export-run.ts"
 import { outdated } from "./leader.ts"
@@ -91,13 +91,19 @@ async function asItIs(run: Run, why: string, refusal: string | null = run.decisi
   const { timings } = response.report
   const idle = 1 - clock.eventLoopUtilization(before).utilization
   decider.note({ ...decision, choice: "none" }, timings.total - timings.poolWait, response.rows.length, idle)
-  return reported(run, response, {
+  const warned =
+    refusal === behindPooler
+      ? { ...response, report: { ...response.report, warnings: [...response.report.warnings, poolerWarning] } }
+      : response
+  return reported(run, warned, {
     chosen: "none",
     why,
     ...nothingSplit,
     timings: { decide: run.decided, setUp: 0, parts: timings.total, merge: 0 },
   })
 }
+
+const poolerWarning: Warning = { code: "parallel_needs_direct_url", message: `Nothing was split: ${behindPooler}.` }
 
 /** PostgreSQL's own workers. */
 async function onServer(run: Run): Promise<Response> {

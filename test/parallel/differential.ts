@@ -37,6 +37,8 @@ export async function differential(options: DifferentialOptions): Promise<Differ
     max: 8,
     types: { getTypeParser: () => (text: unknown) => text } as never,
   })
+  // The server may be stopped before the last socket has closed.
+  pool.on("error", () => {})
   const selecto = connect(pool)
   const writer = new Writer(options.url)
   await writer.start()
