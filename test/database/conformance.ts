@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import type { Database, Session } from "../../src/database/database.ts"
+import type { CopyReader, Database, Session } from "../../src/database/database.ts"
 import { SelectoError } from "../../src/errors.ts"
 
 /** What an adapter's author hands to {@link conformance}. */
@@ -41,6 +41,7 @@ export function conformance(name: string, target: ConformanceTarget): void {
       cancelling(known)
       listening(known)
       manySessions(known)
+      copying(known)
     })
   })
 }
@@ -510,6 +511,107 @@ function manySessions(database: () => Database): void {
       session.release()
       await second
       expect(order).toEqual(["first", "second"])
+    })
+  })
+}
+
+async function bytesOf(reader: CopyReader): Promise<Buffer> {
+  const pieces: Uint8Array[] = []
+  for (let piece = await reader.read(); piece !== null; piece = await reader.read()) pieces.push(Buffer.from(piece))
+  return Buffer.concat(pieces)
+}
+
+function copying(database: () => Database): void {
+  describe("COPY to the client", () => {
+    /** The session of a driver that has it; the test is skipped where it has not. */
+    async function copied(
+      skip: (note: string) => void,
+      run: (copy: NonNullable<Session["copyOut"]>, session: Session) => Promise<void>,
+    ) {
+      await withSession(database(), async (session) => {
+        if (session.copyOut === undefined) return skip("this driver has no COPY")
+        await run(session.copyOut.bind(session), session)
+      })
+    }
+
+    test("gives the server's bytes, whole rows a piece, and counts them", async ({ skip }) => {
+      await copied(skip, async (copy, session) => {
+        const reader = await copy("copy (select n, repeat('x', n % 300) from generate_series(1, 20000) n) to stdout")
+        let rows = 0
+        for (let piece = await reader.read(); piece !== null; piece = await reader.read()) {
+          const text = Buffer.from(piece).toString()
+          expect(text.endsWith("\n")).toBe(true)
+          for (const line of text.trimEnd().split("\n")) {
+            const [n, x] = line.split("\t") as [string, string]
+            expect([Number(n), x.length]).toEqual([++rows, rows % 300])
+          }
+        }
+        expect([rows, reader.rows]).toEqual([20_000, 20_000])
+        await reader.close()
+        expect((await session.queryText(sql("select 1"))).rows).toEqual([["1"]])
+      })
+    })
+
+    test("a row longer than any buffer comes whole, and so does nothing at all", async ({ skip }) => {
+      await copied(skip, async (copy) => {
+        const long = await copy("copy (select repeat('ä', 3000000)) to stdout")
+        expect((await bytesOf(long)).toString()).toBe(`${"ä".repeat(3_000_000)}\n`)
+        await long.close()
+        const empty = await copy("copy (select 1 where false) to stdout")
+        expect((await bytesOf(empty)).length).toBe(0)
+        expect(empty.rows).toBe(0)
+        await empty.close()
+      })
+    })
+
+    test("what the server refuses, at once or in the middle, is its coded error, and the session is usable", async ({ skip }) => {
+      await copied(skip, async (copy, session) => {
+        for (const text of [
+          "copy (select 1 / (50000 - n) from generate_series(1, 60000) n) to stdout",
+          "copy (select nothing) to stdout",
+        ]) {
+          const reader = await copy(text)
+          expect((await failure(bytesOf(reader))).code).toBe("E_DATABASE")
+          await reader.close()
+          expect((await session.queryText(sql("select 1"))).rows).toEqual([["1"]])
+        }
+      })
+    })
+
+    test("an abort, a timeout and a reader that stops cancel on the server", async ({ skip }) => {
+      await copied(skip, async (copy, session) => {
+        const endless = "copy (select generate_series(1, 1000000000)) to stdout"
+        const abort = new AbortController()
+        const aborted = await copy(endless, { signal: abort.signal })
+        await aborted.read()
+        abort.abort()
+        expect((await failure(bytesOf(aborted))).code).toBe("E_ABORTED")
+        await aborted.close()
+        const late = await copy("copy (select pg_sleep(60)) to stdout", { timeoutMs: 50 })
+        expect((await failure(bytesOf(late))).code).toBe("E_TIMEOUT")
+        await late.close()
+        const stopped = await copy(endless)
+        await stopped.read()
+        await stopped.close()
+        await stopped.close()
+        expect((await session.queryText(sql("select 1"))).rows).toEqual([["1"]])
+      })
+    })
+
+    test("the server waits for a reader who is slow", async ({ skip }) => {
+      await copied(skip, async (copy, session) => {
+        const reader = await copy("copy (select repeat('x', 1000) from generate_series(1, 200000)) to stdout")
+        await reader.read()
+        const waiting = sql("select wait_event from pg_stat_activity where pid = $1", session.pid)
+        for (let event: unknown = null; event !== "ClientWrite"; ) {
+          const { rows } = await database().query<{ wait_event: string | null }>(waiting)
+          event = rows[0]!.wait_event
+        }
+        expect(reader.rows).toBeLessThan(100_000)
+        expect((await bytesOf(reader)).length).toBeGreaterThan(100_000_000)
+        expect(reader.rows).toBe(200_000)
+        await reader.close()
+      })
     })
   })
 }
