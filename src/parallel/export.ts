@@ -53,6 +53,8 @@ export function checkExport(options: ExportOptions): void {
 export class Exporter {
   readonly #sink: Sink
   readonly #onProgress: ExportOptions["onProgress"]
+  /** Rejects when the export is stopped: a target that takes nothing more must not hold it up. */
+  readonly #stopped: Promise<never>
   readonly #started = performance.now()
   readonly #readers = new Map<CopyReader, number>()
   #last: Promise<void> = Promise.resolve()
@@ -60,16 +62,20 @@ export class Exporter {
   #rows = 0
   #bytes = 0
 
-  constructor(sink: Sink, onProgress: ExportOptions["onProgress"]) {
+  constructor(sink: Sink, onProgress: ExportOptions["onProgress"], signal: AbortSignal) {
     this.#sink = sink
     this.#onProgress = onProgress
+    this.#stopped = new Promise((_, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true })
+    })
+    this.#stopped.catch(() => {})
   }
 
   /** Resolves when the bytes are written; what is asked for meanwhile waits. */
   write(bytes: Uint8Array): Promise<void> {
     if (bytes.length === 0) return this.#last
     this.#last = this.#last.then(async () => {
-      await this.#sink.write(bytes)
+      await Promise.race([this.#sink.write(bytes), this.#stopped])
       this.#bytes += bytes.length
       if (performance.now() - this.#told < progressMs) return
       this.#told = performance.now()
@@ -152,7 +158,7 @@ export async function exportFrom(
     sink = await openSink(options.to)
     source = await open(stop)
     format = formatWriter(options.format, source.fields, options.threads)
-    const exporter = new Exporter(sink, options.onProgress)
+    const exporter = new Exporter(sink, options.onProgress, stop.signal)
     await exporter.write(format.header)
     await source.fill(exporter, format)
     await exporter.write(format.trailer)

@@ -189,6 +189,10 @@ export class PartSource {
       () => {},
       () => {},
     )
+    // Writers must not wait for a reader who may not come back.
+    this.#stop.signal.addEventListener("abort", () => {
+      for (const channel of channels) channel.end(this.#stop.signal.reason)
+    })
     let exhausted = false
     const counted: Section = async () => {
       const rows = await next()

@@ -5,8 +5,9 @@ import { SelectoError } from "../errors.ts"
 export interface WritableLike {
   /** False when it wants to be left alone until "drain". */
   write(bytes: Uint8Array): boolean
-  once(event: "drain" | "error" | "close", listener: (error?: Error) => void): unknown
+  on(event: "drain" | "error" | "close", listener: (error?: Error) => void): unknown
   removeListener(event: "drain" | "error" | "close", listener: (error?: Error) => void): unknown
+  readonly destroyed?: boolean
 }
 
 /** Where an export goes: a file's path, a stream, which is not ended, or a function. */
@@ -25,7 +26,7 @@ export interface Sink {
 export async function openSink(to: ExportTarget): Promise<Sink> {
   if (typeof to === "string" && to !== "") return fileSink(to)
   if (typeof to === "function") return { write: async (bytes) => to(bytes), finish: async () => {}, discard: async () => {} }
-  if (typeof to === "object" && to !== null && typeof to.write === "function" && typeof to.once === "function")
+  if (typeof to === "object" && to !== null && typeof to.write === "function" && typeof to.on === "function")
     return streamSink(to)
   throw new SelectoError("E_INVALID_OPTION", "`to` is the path of a file, a writable stream, or a function that takes bytes.", {
     path: "to",
@@ -59,29 +60,37 @@ async function openFile(path: string): Promise<FileHandle> {
   }
 }
 
+/** Listens as long as the export lasts: a stream that closes between two writes would never ask for the next. */
 function streamSink(stream: WritableLike): Sink {
-  return {
-    write: (bytes) =>
-      new Promise((resolve, reject) => {
-        if (stream.write(bytes)) return resolve()
-        const end = (): void => {
-          stream.removeListener("drain", onDrain)
-          stream.removeListener("error", onEnd)
-          stream.removeListener("close", onEnd)
-        }
-        const onDrain = (): void => {
-          end()
-          resolve()
-        }
-        const onEnd = (error?: Error): void => {
-          end()
-          reject(error ?? new SelectoError("E_ABORTED", "The stream that the export was written to has been closed."))
-        }
-        stream.once("drain", onDrain)
-        stream.once("error", onEnd)
-        stream.once("close", onEnd)
-      }),
-    finish: async () => {},
-    discard: async () => {},
+  let failure: Error | null = stream.destroyed === true ? closed() : null
+  let wake: () => void = () => {}
+  const onDrain = (): void => wake()
+  const onEnd = (error?: Error): void => {
+    failure ??= error ?? closed()
+    wake()
   }
+  stream.on("drain", onDrain)
+  stream.on("error", onEnd)
+  stream.on("close", onEnd)
+  const end = async (): Promise<void> => {
+    stream.removeListener("drain", onDrain)
+    stream.removeListener("error", onEnd)
+    stream.removeListener("close", onEnd)
+  }
+  return {
+    write: async (bytes) => {
+      if (failure !== null) throw failure
+      const drained = new Promise<void>((resolve) => {
+        wake = resolve
+      })
+      if (!stream.write(bytes)) await drained
+      if (failure !== null) throw failure
+    },
+    finish: end,
+    discard: end,
+  }
+}
+
+function closed(): SelectoError {
+  return new SelectoError("E_ABORTED", "The stream that the export was written to has been closed.")
 }
