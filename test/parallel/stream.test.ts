@@ -346,9 +346,10 @@ describe("exports where there is no COPY", () => {
       ["ndjson", '{"id":1,"a":"a,b","b":null,"c":"x\\ny"}\n{"id":2,"a":"","b":"\\"","c":"plain"}\n'],
     ] as const) {
       let written = ""
-      const result = await selecto
-        .statement(text)
-        .export({ format, to: (bytes) => void (written += Buffer.from(bytes).toString()) })
+      const to = (bytes: Uint8Array): void => {
+        written += Buffer.from(bytes).toString()
+      }
+      const result = await selecto.statement(text).export({ format, to })
       expect(written).toBe(expected)
       expect(result.rows).toBe(2)
     }
