@@ -14,6 +14,10 @@ const benches: Readonly<Record<string, () => Promise<BenchResult | BenchResult[]
   hints: async () => (await import("./hints.ts")).hintsBench(),
   record: async () => (await import("./record.ts")).recordBench(),
   stream: async () => (await import("./stream.ts")).streamBench(),
+  "parallel-far": async () => (await import("./parallel/far.ts")).farBench(),
+  "parallel-near": async () => (await import("./parallel/near.ts")).nearBench(),
+  "parallel-auto": async () => (await import("./parallel/auto.ts")).autoBench(),
+  "parallel-export": async () => (await import("./parallel/export.ts")).exportBench(),
 }
 
 interface Budget {
@@ -29,7 +33,9 @@ if (unknown.length > 0) {
   console.error(`No benchmark is called ${unknown.join(", ")}. There are: ${Object.keys(benches).join(", ")}.`)
   process.exit(2)
 }
-const names = asked.filter((name) => name in benches)
+const named = asked.filter((name) => name in benches)
+// Those of parallel execution take minutes each: they run when they are named.
+const names = named.length > 0 ? named : Object.keys(benches).filter((name) => !name.startsWith("parallel-"))
 const json = asked.includes("--json")
 const budgets = JSON.parse(readFileSync(new URL("budgets.json", import.meta.url), "utf8")) as Record<
   string,
@@ -40,7 +46,7 @@ if (!json) console.log(`node ${machine.node}, ${machine.cpu}, load ${machine.loa
 
 const all: BenchResult[] = []
 const broken: string[] = []
-for (const name of names.length > 0 ? names : Object.keys(benches)) {
+for (const name of names) {
   let results = [await benches[name]!()].flat()
   // One bad moment of a shared machine is no broken promise: a ratio that fails is measured again, twice at most.
   for (let again = 0; again < 2 && asked.includes("--check") && overBudget(results).length > 0; again++)

@@ -4,7 +4,7 @@ import type { ParallelOptions, ParallelReport } from "../../src/parallel/index.t
 import type { BenchResult } from "../support/compare.ts"
 import { farFrom } from "../support/far.ts"
 import { prepare, withServer } from "../support/server.ts"
-import { interleaved, resultOf } from "./rounds.ts"
+import { interleaved, printPlan, resultOf, told } from "./rounds.ts"
 
 /** 400,000 rows of about 110 bytes each; and as many that match on a tenth of their table. */
 const schema = (rows: number): string => `
@@ -32,10 +32,10 @@ export async function farBench(rows = 400_000, rounds = 7, counts: readonly numb
       const expected = sql === text ? rows : rows / 2
       if (result.rows.length !== expected) throw new Error(`${name} read ${result.rows.length} rows`)
       const report = result.report.parallel as ParallelReport | null
-      if (report !== null) notes[name] = `${report.workers} workers, ${report.parts} parts, ${report.partition}`
+      if (report !== null) notes[name] = told(report)
     }
     try {
-      for (const sql of [text, lopsided]) console.log(await explained(url, sql))
+      for (const sql of [text, lopsided]) await printPlan(url, sql)
       const shapes: Record<string, () => Promise<void>> = {
         "one session": read(text, "one session", null),
         "one session again": read(text, "one session again", null),
@@ -59,10 +59,11 @@ export async function farBench(rows = 400_000, rounds = 7, counts: readonly numb
         },
         rounds,
       )
-      notes["4 workers"] +=
-        `, ${(1 / skewed.ratio("4 workers", "4 ranges fixed beforehand")).toFixed(2)} times faster than fixed ranges`
+      const title = "the same where all that match stands on a tenth of the table"
+      const fixed = "4 ranges fixed beforehand"
       results.push(
-        resultOf("parallel-skew", "the same where all that match stands on a tenth of the table", "one session", skewed, notes),
+        resultOf("parallel-skew", title, "one session", skewed, notes),
+        resultOf("parallel-skew-fixed", title, fixed, skewed, notes, ["4 workers"]),
       )
       return results
     } finally {
@@ -71,17 +72,4 @@ export async function farBench(rows = 400_000, rounds = 7, counts: readonly numb
       await far.close()
     }
   })
-}
-
-/** EXPLAIN of a baseline, for whoever judges the figures. */
-export async function explained(url: string, sql: string, settings = ""): Promise<string> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    if (settings !== "") await client.query(settings)
-    const { rows } = await client.query(`explain ${sql}`)
-    return `\nEXPLAIN ${sql}${settings === "" ? "" : ` (${settings})`}\n${rows.map((row) => `  ${row["QUERY PLAN"]}`).join("\n")}`
-  } finally {
-    await client.end()
-  }
 }

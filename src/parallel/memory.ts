@@ -20,8 +20,6 @@ export interface Memory {
   } | null
   /** Wall milliseconds of recent runs. */
   readonly times: Partial<Record<Choice, number>>
-  /** How often it ran since the planner was asked. */
-  runs: number
   /** Rows of the last run, and how much of it this process was idle. */
   rows: number | null
   idle: number | null
@@ -43,7 +41,7 @@ export class ServerMemory {
   of(text: string): Memory {
     let memory = this.#statements.get(text)
     if (memory === undefined) {
-      memory = { estimate: null, tuned: null, estimatedAt: 0, split: null, times: {}, runs: 0, rows: null, idle: null }
+      memory = { estimate: null, tuned: null, estimatedAt: 0, split: null, times: {}, rows: null, idle: null }
       this.#statements.set(text, memory)
     }
     return memory
@@ -75,7 +73,6 @@ export class ServerMemory {
   noteTime(memory: Memory, choice: Choice, ms: number): void {
     const before = memory.times[choice]
     memory.times[choice] = before === undefined ? ms : before * 0.7 + ms * 0.3
-    memory.runs++
     const { estimate } = memory
     if (choice !== "none" || estimate === null || estimate.cost < 100 || ms < 5) return
     const seen = Math.min(10, Math.max(0.0001, ms / estimate.cost))
