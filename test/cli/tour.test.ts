@@ -33,6 +33,7 @@ describe("the tour on its embedded database", () => {
     expect(text).toContain("sequential_scan")
     expect(text).toMatch(/CREATE INDEX/)
     expect(text).toContain("verified by the planner")
+    expect(text).toContain("the database has one session: there is nobody to share with")
     const [first] = improvements
     expect(first!.issues.map((issue) => issue.issue)).toContain("sequential_scan")
     expect(first!.indexes.length).toBeGreaterThan(0)
@@ -70,7 +71,11 @@ for (const version of serverVersions)
     test("works in a schema of its own and removes exactly that", async () => {
       const client = await database.client()
       await client.query("create schema store; create table store.orders (mine integer); create table customers (mine integer)")
-      await tour(recorder(), { databaseUrl: database.url, scale: 0.02 })
+      const terminal = recorder()
+      await tour(terminal, { databaseUrl: database.url, scale: 0.02 })
+      const text = terminal.lines.join("\n")
+      expect(text).toContain("The rows are the same every time.")
+      expect(text).toMatch(/did not pay here|the fastest here/)
       const { rows } = await client.query(
         "select nspname || '.' || relname as name from pg_class c join pg_namespace n on n.oid = relnamespace where relkind in ('r', 'i') and nspname !~ '^pg_|information_schema' order by 1",
       )

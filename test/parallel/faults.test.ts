@@ -8,7 +8,7 @@ import { reportOf, workshop } from "./support.ts"
 import { trickyTables } from "./tables.ts"
 
 /** Some seconds of work, in many parts. */
-const slow = "select count(*) as n, sum(length(md5(m.filler || i))) as s from main m, generate_series(1, 150) as i"
+const slow = "select count(*) as n, sum(length(md5(m.filler || i))) as s from main m, generate_series(1, 80) as i"
 /** Backends that read parts: the leader's transaction is older than its helpers'. */
 const readers = `select pid from pg_stat_activity where datname = current_database() and state = 'active' and query like '%ctid >=%'
   and pid <> pg_backend_pid() order by xact_start`
@@ -48,7 +48,7 @@ for (const version of serverVersions)
 
     test("one failing part cancels the others on the server", async () => {
       // Only the last row fails.
-      const failing = "select sum(length(md5(m.filler || i)) / (11000 - m.id % 12000)) from main m, generate_series(1, 150) as i"
+      const failing = "select sum(length(md5(m.filler || i)) / (11000 - m.id % 12000)) from main m, generate_series(1, 80) as i"
       await expect(split(failing).execute()).rejects.toMatchObject({ code: "E_DATABASE", sqlState: "22012" })
       expect(await shop.query(readers)).toEqual([])
     })

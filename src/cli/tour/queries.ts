@@ -131,3 +131,17 @@ export function tourQueries(selecto: Selecto, schema: string, size: StoreSize): 
     },
   ]
 }
+
+/** The question that is shared among sessions: it reads every item. */
+export function sharedQuery(selecto: Selecto, schema: string): TourQuery {
+  return {
+    title: "what each tier of customers has bought, by several sessions",
+    code: `orders.select({ tier: "customer.tier", n: count(), pieces: sum("items.quantity") })
+      .groupBy("customer.tier").allowFanOut().parallel({ workers: 2 })`,
+    query: selecto
+      .from(storeDomain(schema))
+      .select({ tier: "customer.tier", n: count(), pieces: sum("items.quantity") })
+      .groupBy("customer.tier")
+      .allowFanOut(),
+  }
+}

@@ -8,7 +8,8 @@ import { SelectoError } from "../../errors.ts"
 import { quoteIdentifier } from "../../sql/identifier.ts"
 import { formatMs, type Terminal, table } from "../terminal.ts"
 import { loadPagila, pagilaQueries } from "./pagila.ts"
-import { type TourQuery, tourQueries } from "./queries.ts"
+import { sharedQuery, type TourQuery, tourQueries } from "./queries.ts"
+import { share } from "./share.ts"
 import { storeSize, storeSteps } from "./store.ts"
 import { type Improvement, improve, paint } from "./walk.ts"
 
@@ -64,6 +65,8 @@ async function walk(
       refuseAborted(options.signal)
       improvements.push(await improve(selecto, terminal, say, question, { detailed: index === 0, signal: options.signal }))
     }
+    refuseAborted(options.signal)
+    if (store.shared !== null) await share(selecto, terminal, say, store.shared, options.signal)
     say(summary(improvements, terminal))
     return improvements
   } finally {
@@ -83,6 +86,8 @@ async function open(options: TourOptions): Promise<{ selecto: Selecto; close: ()
 
 interface Store {
   readonly questions: readonly TourQuery[]
+  /** Shared among sessions; null where nothing is large enough to be. */
+  readonly shared: TourQuery | null
   remove(): Promise<void>
 }
 
@@ -99,7 +104,7 @@ async function makeStore(
     terminal.progress("loading Pagila…")
     await withSession(selecto, (session) => loadPagila(session, folder))
     say(`The Pagila sample database, loaded from ${folder} (${formatMs(performance.now() - started)})\n`)
-    return { questions: pagilaQueries(selecto), remove: async () => {} }
+    return { questions: pagilaQueries(selecto), shared: null, remove: async () => {} }
   }
   const schema = options.databaseUrl === undefined ? "store" : `selecto_tour_${randomBytes(6).toString("hex")}`
   const size = storeSize(scale)
@@ -123,7 +128,7 @@ async function makeStore(
     `A store with ${n(size.customers)} customers, ${n(size.products)} products, ${n(size.orders)} orders and ${n(size.orders * 3)} order items, ` +
       `as lopsided as real ones (${formatMs(performance.now() - started)})\n`,
   )
-  return { questions: tourQueries(selecto, schema, size), remove }
+  return { questions: tourQueries(selecto, schema, size), shared: sharedQuery(selecto, schema), remove }
 }
 
 /** Exactly what makeStore made, by name; anything else in the schema makes the last statement fail instead of going with it. */

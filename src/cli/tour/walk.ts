@@ -72,7 +72,7 @@ export async function improve(
 }
 
 /** Median of at least three runs and of about half a second of them. */
-async function measure(run: () => Promise<unknown>): Promise<Measured> {
+export async function measure(run: () => Promise<unknown>): Promise<Measured> {
   const times: number[] = []
   const end = performance.now() + 500
   while (times.length < 3 || (performance.now() < end && times.length < 50)) {
