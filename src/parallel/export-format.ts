@@ -1,6 +1,7 @@
 import type { ResultField, TextRow } from "../database/database.ts"
 import { JsonWriter } from "./json-worker.ts"
 
+/** What an export writes: as COPY writes it, or a JSON document a line. */
 export type ExportFormat = "csv" | "ndjson" | "binary"
 
 /** How the data of one COPY becomes a piece of the file. */

@@ -31,6 +31,7 @@ export interface ExportOptions {
   readonly timeoutMs?: number | undefined
 }
 
+/** What an export came to: its rows, bytes and time, its columns, and who read it. */
 export interface ExportResult extends ExportProgress {
   readonly columns: readonly ResultField[]
   /** null without parallel(). */

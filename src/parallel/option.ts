@@ -30,8 +30,11 @@ export interface DividedTable {
   readonly rows: number
 }
 
+/** How the parts' answers become one: groups by their keys, sorted rows by their order, rows one part after the other, or as they come. */
 export type Merge = "auto" | "hash" | "sort_merge" | "union" | "streaming"
+/** Who works in parallel: PostgreSQL's own workers, sessions of ours, or whichever pays. */
 export type Where = "auto" | "server" | "client"
+/** What makes parts equal: rows expected, bytes sent, or time taken. */
 export type BatchStrategy = "row_count" | "data_size" | "time_based"
 
 /** Options of `parallel()`. */

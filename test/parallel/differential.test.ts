@@ -12,7 +12,7 @@ for (const version of serverVersions)
     const database = testDatabase({ version, template: trickyTables })
 
     test("give the same rows in the same snapshot", async () => {
-      const found = await differential({ url: database.url, seed, statements: 2000, ms: 30_000 })
+      const found = await differential({ url: database.url, seed, statements: 2000, ms: 25_000 })
       const { statements, split, withRows, ways, failures } = found
       console.log(`PostgreSQL ${version}: ${split} of ${statements} statements split, ${withRows} with rows;`, ways)
       expect(failures.join("\n")).toBe("")
