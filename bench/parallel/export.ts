@@ -79,10 +79,9 @@ export async function exportBench(rows = 500_000, rounds = 7): Promise<BenchResu
 }
 
 function memoryOf(url: string, format: string): BenchResult["rows"][number] {
-  const child = fileURLToPath(new URL("./export-child.ts", import.meta.url))
-  const node = ["--import", "./test/support/register.mjs", child, url, format]
-  const { stdout, stderr, status } = spawnSync(process.execPath, node, { encoding: "utf8" })
-  if (status !== 0) throw new Error(`the exporting process failed: ${stderr}`)
+  const child = fileURLToPath(new URL("./export-child.mjs", import.meta.url))
+  const { stdout, stderr, status } = spawnSync(process.execPath, [child, url, format], { encoding: "utf8" })
+  if (status !== 0) throw new Error(`the exporting process failed (it needs the built package, npm run build): ${stderr}`)
   const { before, early, peak, rows, ms } = JSON.parse(stdout) as Record<"before" | "early" | "peak" | "rows" | "ms", number>
   const mb = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`
   return {
