@@ -57,7 +57,7 @@ eachServer("plans of slow statements", (target) => {
       monitorPorts(database),
     )
     monitor = made.service
-    selecto = selectoOf(database, {}, [made.stage], monitor)
+    selecto = selectoOf(database, {}, [made.stage], { monitor })
   })
   afterAll(() => selecto.close())
 
