@@ -79,6 +79,11 @@ export async function readParts(options: CrewOptions): Promise<CrewOutcome> {
   return crew.outcome()
 }
 
+/** A helper that came when somebody waited behind the leader for a table or an index, see `helper.ts`. */
+function lockTimedOut(error: unknown): boolean {
+  return isSelectoError(error) && error.sqlState === "55P03"
+}
+
 class Crew {
   readonly #options: CrewOptions
   /** Aborted when nothing is left to read: who still waits for a connection may stop waiting. */
@@ -105,8 +110,14 @@ class Crew {
     ])
     if (!stop.signal.aborted && queue.take(0) !== null)
       stop.fail(
-        this.#absence ??
-          new SelectoError("E_CONNECTION", "Every session that read parts of the statement was lost; run it again."),
+        lockTimedOut(this.#absence)
+          ? new SelectoError(
+              "E_LOCK_TIMEOUT",
+              "Another session waits to lock a table of this statement, so that no helper could read it. Run it again, or without parallel().",
+              { cause: this.#absence },
+            )
+          : (this.#absence ??
+              new SelectoError("E_CONNECTION", "Every session that read parts of the statement was lost; run it again.")),
       )
   }
 
@@ -163,9 +174,11 @@ class Crew {
         this.#largest = Math.max(this.#largest, outcome.rows)
         queue.done(part, outcome)
       } catch (error) {
-        const lost = worker > 0 && repeatable && isSelectoError(error, "E_CONNECTION") && !stop.signal.aborted
+        const gone = isSelectoError(error, "E_CONNECTION") || lockTimedOut(error)
+        const lost = worker > 0 && repeatable && gone && !stop.signal.aborted
         if (!lost) stop.fail(error)
         else {
+          if (lockTimedOut(error)) this.#absence ??= error
           queue.giveBack(part)
           this.#lost++
         }

@@ -15,8 +15,14 @@ const check: Statement = {
 }
 
 /**
+ * What the leader has locked is free for a helper, unless somebody waits behind the leader for a lock that bars it: ALTER TABLE, REINDEX.
+ * To wait behind that one would be to wait for ourselves, which PostgreSQL cannot see.
+ */
+const lockWait: Statement = { text: "SET LOCAL lock_timeout = 1000", values: [] }
+
+/**
  * Acquires a session and puts it into the leader's place: its snapshot before any query, its role and settings. null where the
- * session is another user's, or has temporary tables that would stand before the real ones.
+ * session is another user's, or has temporary tables that would stand before the real ones. Fails when a lock is not to be had.
  */
 export async function openHelper(
   database: Database,
@@ -35,8 +41,10 @@ export async function openHelper(
     const statements = [
       beginStatement(isolation, true),
       leader.snapshot === null ? null : snapshotStatement(leader.snapshot),
+      lockWait,
       // The role comes last: it may not be allowed to set the others.
       settingsStatement([...leader.settings, ...Object.entries(local), ["role", leader.role]]),
+      leader.lock,
       check,
     ].filter((one) => one !== null)
     const results = await session.batch(statements, { signal, timeoutMs })

@@ -52,6 +52,8 @@ export interface Leader {
   /** Other sessions at work on the server. */
   readonly active: number
   readonly replica: boolean
+  /** What it locked, for helpers to lock as well; null for nothing. */
+  readonly lock: Statement | null
   /** When its session was there, by performance.now(). */
   readonly acquired: number
   /** Ends the transaction, if it is ours, and gives the session back. */
@@ -122,7 +124,10 @@ export async function openLeader(
   if (transaction !== null) {
     const acquired = performance.now()
     const facts = await ask(transaction.session, [lockStatement(needs)], needs, options)
-    return refusal(facts, needs) ?? leaderOf(transaction.session, facts, { works: false, acquired, end: async () => {} })
+    return (
+      refusal(facts, needs) ??
+      leaderOf(transaction.session, facts, { works: false, lock: lockStatement(needs), acquired, end: async () => {} })
+    )
   }
   const session = await database.acquire({ signal: options.signal, timeoutMs: options.timeoutMs })
   const acquired = performance.now()
@@ -143,7 +148,7 @@ export async function openLeader(
       options,
     )
     const reason = refusal(facts, needs)
-    if (reason === null) return leaderOf(session, facts, { works: true, acquired, end })
+    if (reason === null) return leaderOf(session, facts, { works: true, lock: lockStatement(needs), acquired, end })
     await end()
     return reason
   } catch (error) {
@@ -186,7 +191,7 @@ function refusal(facts: Facts, needs: LeaderNeeds): string | null {
   return null
 }
 
-function leaderOf(session: Session, facts: Facts, own: Pick<Leader, "works" | "acquired" | "end">): Leader {
+function leaderOf(session: Session, facts: Facts, own: Pick<Leader, "works" | "lock" | "acquired" | "end">): Leader {
   const { snapshot, now, sessionUser, blocks, active, replica } = facts
   const custom = Object.entries(facts.custom ?? {}).map(([name, value]) => [name, value ?? ""] as const)
   return {

@@ -102,6 +102,30 @@ for (const version of serverVersions)
       await shop.query("drop table victim")
     })
 
+    test("behind who waits for the leader's lock no helper waits", async () => {
+      await shop.query("create table barred as select * from main")
+      const client = await shop.database.client()
+      const run = shop.selecto.transaction(async (tx) => {
+        await tx.statement("select 1 from barred limit 1").execute()
+        const changed = client.query("alter table barred add column more int")
+        for (;;) {
+          const waiting = await shop.query("select from pg_locks where relation = 'barred'::regclass and not granted")
+          if (waiting.length > 0) break
+          await delay(5)
+        }
+        const caught = await tx
+          .statement(slow.replace("main m", "barred m"))
+          .parallel({ workers: 3, where: "client" })
+          .execute()
+          .catch((error) => error)
+        return { caught, changed }
+      })
+      const { caught, changed } = await run
+      expect(caught).toMatchObject({ code: "E_LOCK_TIMEOUT" })
+      await changed
+      await shop.query("drop table barred")
+    })
+
     test("a plan made for another definition is made anew", async () => {
       await shop.query("create table changing as select id, k, filler from main")
       const query = shop.selecto
