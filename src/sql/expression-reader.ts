@@ -335,7 +335,6 @@ const typeWords: Readonly<Record<string, string>> = {
   float4: "real",
   float8: "double precision",
   bool: "boolean",
-  bpchar: "character",
   varchar: "character varying",
   timestamptz: "timestamp with time zone",
   timestamp: "timestamp without time zone",

@@ -1,0 +1,7 @@
+export { constantOf, convertConstant, makeConstant, type TypedConstant, valueOf } from "./constant.ts"
+export { coerce, commonType, type Typed, UnknownTypeError } from "./coerce.ts"
+export { type Typing, type TypingScope, typing } from "./infer.ts"
+export { baseOf, convertible, type Picked, pickFunction, pickOperator } from "./overload.ts"
+export * from "./type-catalog.ts"
+export { parseTypeName, sameType, type TypeRef, typeName } from "./type-name.ts"
+export { compareValues, dayStep, domainOf, isOnGrid, onGrid, parseValue, timeText, timeValue, type Value } from "./value.ts"
