@@ -27,7 +27,11 @@ export async function readTypes(source: Database | Session): Promise<DatabaseTyp
       const missing = [...new Set(names)].filter((name) => !functions.has(name))
       if (missing.length === 0) return
       const found = JSON.parse(await ask({ text: functionsText, values: [missing] })) as FunctionInfo[]
-      for (const name of missing) functions.set(name, found.filter((info) => info.name === name))
+      for (const name of missing)
+        functions.set(
+          name,
+          found.filter((info) => info.name === name),
+        )
     },
   }
 }

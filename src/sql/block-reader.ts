@@ -5,16 +5,17 @@ import { type Expression, walkExpression } from "./expression.ts"
 import { namesOf, type ReadContext, readExpression, readSort, readWindow } from "./expression-reader.ts"
 import { readFrom } from "./from-reader.ts"
 import { findQualifier, type Scope, type VisibleCte } from "./scope.ts"
-import type {
-  FromItem,
-  FunctionUse,
-  Grouping,
-  JoinType,
-  Locking,
-  OutputExpression,
-  QueryBlock,
-  ShapeRelation,
-  WriteClause,
+import {
+  type FromItem,
+  type FunctionUse,
+  type Grouping,
+  type JoinType,
+  type Locking,
+  maxValuesRows,
+  type OutputExpression,
+  type QueryBlock,
+  type ShapeRelation,
+  type WriteClause,
 } from "./shape.ts"
 
 export type Of<K extends string> = Extract<Node, Record<K, unknown>> extends Record<K, infer T> ? T : never
@@ -84,6 +85,7 @@ function newBlock(
     locking: [],
     setOperation: null,
     valuesRows: null,
+    values: null,
     write: null,
     correlated: [],
   }
@@ -148,12 +150,14 @@ function readSelect(
   } else if (kind === "values") {
     const rows = select.valuesLists!
     block.valuesRows = rows.length
-    const first = rows[0]
-    const items = first !== undefined && "List" in first ? (first.List.items ?? []) : []
-    block.output = items.map((item, at) => ({ name: `column${at + 1}`, expression: read(item) }))
+    const itemsOf = (row: Node | undefined): readonly Node[] => (row !== undefined && "List" in row ? (row.List.items ?? []) : [])
+    const first = itemsOf(rows[0]).map(read)
+    block.output = first.map((expression, at) => ({ name: `column${at + 1}`, expression }))
+    if (rows.length <= maxValuesRows) block.values = [first, ...rows.slice(1).map((row) => itemsOf(row).map(read))]
     // Later rows may hold subqueries; constants of bulk inserts are not kept.
-    for (const row of rows.slice(1))
-      if ("List" in row) for (const item of row.List.items ?? []) if (!("A_Const" in item) && !("ParamRef" in item)) read(item)
+    else
+      for (const row of rows.slice(1))
+        for (const item of itemsOf(row)) if (!("A_Const" in item) && !("ParamRef" in item)) read(item)
     block.order = readSort(select.sortClause, context).map((key) => onOutput(key, block.output))
   } else {
     block.from = readFromList(draft, block, scope, select.fromClause)

@@ -125,6 +125,7 @@ export function expressionsOf(
   if (block.distinct !== "all" && block.distinct !== null) add("distinct", ...block.distinct)
   for (const window of block.windows) add("window", ...window.partition, ...window.order.map((key) => key.expression))
   if (block.setOperation === null) add("order", ...block.order.map((key) => key.expression))
+  for (const row of block.values?.slice(1) ?? []) add("select", ...row)
   add("select", block.limit, block.offset)
   for (const assignment of block.write?.assignments ?? []) add("set", assignment.expression)
   for (const action of block.write?.actions ?? []) add("set", action.condition, ...action.values)

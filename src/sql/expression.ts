@@ -56,6 +56,8 @@ export interface ColumnReference {
   readonly qualifier: string | null
   /** The query block in which the reference stands. */
   readonly block: number
+  /** Index among the relation's columns: given where a `*` was opened over several columns of this name. */
+  readonly at?: number
 }
 
 /** `*` or `t.*`, and a whole-row reference such as count(t). */

@@ -39,6 +39,7 @@ export function readFrom(
       only: false,
       sampled: false,
       args: [],
+      abridged: false,
       ...relation,
     }
     draft.relations.push(made)
@@ -69,7 +70,7 @@ export function readFrom(
   }
   if ("RangeTableSample" in node) {
     const item = readFrom(draft, block, scope, node.RangeTableSample.relation!, join)
-    if (item.kind === "relation") draft.relations[item.relation]!.sampled = true
+    if (item.kind === "relation") Object.assign(draft.relations[item.relation]!, { sampled: true, abridged: true })
     return item
   }
   if ("RangeSubselect" in node) {
@@ -93,7 +94,9 @@ export function readFrom(
       "ColumnDef" in entry ? [entry.ColumnDef.colname ?? ""] : [],
     )
     const alias = node.RangeFunction.alias
-    return add({ kind: "function", name, lateral: true, args, ...(columns.length > 0 ? { columnAliases: columns } : {}) }, alias)
+    const abridged = calls.length !== 1 || columns.length > 0 || (node.RangeFunction.ordinality ?? false)
+    const named = columns.length > 0 ? { columnAliases: columns } : {}
+    return add({ kind: "function", name, lateral: true, args, abridged, ...named }, alias)
   }
   const [kind, table] = Object.entries(node)[0] as [string, { alias?: Of<"Alias"> }]
   const context = contextOf(draft, scope)
@@ -103,6 +106,7 @@ export function readFrom(
       name: kind === "JsonTable" ? "json_table" : "xmltable",
       lateral: true,
       args: [readExpression(node, context)],
+      abridged: true,
     },
     table?.alias,
   )

@@ -8,6 +8,12 @@ export interface ShapeCatalog {
   columnsOf(schema: string | null, name: string): readonly string[] | null
 }
 
+interface OpenedColumn {
+  readonly relation: number
+  readonly name: string
+  readonly at?: number
+}
+
 /**
  * The shape with every column given to its relation, `*` in output lists opened, and NATURAL and USING joins spelled out, by the
  * columns that the catalog knows. What cannot be told stays as it was, and `resolved` says so.
@@ -43,17 +49,18 @@ export function resolveShape(shape: StatementShape, catalog: ShapeCatalog): Stat
     }
     return names
   }
-  const openStar = (block: QueryBlock, only: number | null): readonly { relation: number; name: string }[] | null => {
-    const opened: { relation: number; name: string }[] = []
+  const openStar = (block: QueryBlock, only: number | null): readonly OpenedColumn[] | null => {
+    const opened: OpenedColumn[] = []
     const merged = new Set(only === null ? block.from.flatMap(mergedNames) : [])
     const listed = new Set<string>()
     for (const ordinal of only === null ? block.from.flatMap(relationsOf) : [only]) {
       const names = columnsOf(relations[ordinal]!)
       if (names === null) return null
-      for (const name of names) {
+      for (const [at, name] of names.entries()) {
         if (merged.has(name) && listed.has(name)) continue
         listed.add(name)
-        opened.push({ relation: ordinal, name })
+        const unique = names.indexOf(name) === names.lastIndexOf(name)
+        opened.push(unique ? { relation: ordinal, name } : { relation: ordinal, name, at })
       }
     }
     return opened
@@ -102,9 +109,9 @@ export function resolveShape(shape: StatementShape, catalog: ShapeCatalog): Stat
       if (entry.expression.kind !== "star") return [entry]
       const columns = openStar(block, entry.expression.relation)
       return (
-        columns?.map(({ relation, name }) => ({
-          name,
-          expression: { kind: "column", relation, name, qualifier: null, block: block.ordinal },
+        columns?.map((column) => ({
+          name: column.name,
+          expression: { kind: "column", qualifier: null, block: block.ordinal, ...column },
         })) ?? [entry]
       )
     })
@@ -148,6 +155,7 @@ function resolveBlock(block: QueryBlock, resolve: (expression: Expression) => Ex
     })),
     order: block.setOperation === null ? block.order.map(sort) : block.order,
     output: block.output.map(sort),
+    values: block.values?.map((row) => row.map(resolve)) ?? null,
     aggregates: block.aggregates.map(resolve),
     windowCalls: block.windowCalls.map(resolve),
     write: block.write && {

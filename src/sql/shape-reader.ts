@@ -161,6 +161,7 @@ function utilityTargets(draft: Draft, node: Node): void {
       only: false,
       sampled: false,
       args: [],
+      abridged: false,
     })
     draft.writes.push(ordinal)
   }

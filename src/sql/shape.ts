@@ -49,6 +49,8 @@ export interface ShapeRelation {
   readonly sampled: boolean
   /** Arguments of a FROM function. */
   readonly args: readonly Expression[]
+  /** More was written than is kept here: ORDINALITY, ROWS FROM, column definitions, XMLTABLE, the method of a sample. */
+  readonly abridged: boolean
 }
 
 export type JoinType = "inner" | "left" | "right" | "full" | "cross"
@@ -100,10 +102,15 @@ export interface QueryBlock {
   } | null
   /** Rows of a VALUES list. */
   readonly valuesRows: number | null
+  /** They themselves, where there are at most {@link maxValuesRows}. */
+  readonly values: readonly (readonly Expression[])[] | null
   readonly write: WriteClause | null
   /** Relations of outer blocks that this block refers to (correlation, LATERAL). */
   readonly correlated: readonly number[]
 }
+
+/** Of longer VALUES lists (bulk inserts) only the first row is kept. */
+export const maxValuesRows = 100
 
 export interface Grouping {
   readonly keys: readonly Expression[]

@@ -3,7 +3,14 @@ import { afterAll, beforeAll, expect, test } from "vitest"
 import type { Database } from "../../src/database/database.ts"
 import { openDatabase } from "../../src/database/open.ts"
 import { type DatabaseTypes, readTypes } from "../../src/database/read-types.ts"
-import { type Expression, expressionText, loadShapes, resolveShape, statementShapeSync, walkExpression } from "../../src/sql/index.ts"
+import {
+  type Expression,
+  expressionText,
+  loadShapes,
+  resolveShape,
+  statementShapeSync,
+  walkExpression,
+} from "../../src/sql/index.ts"
 import { parseTypeName, type TypeRef, type Typing, typing, UnknownTypeError } from "../../src/sql/typing/index.ts"
 
 let pglite: PGlite
@@ -108,7 +115,9 @@ test("expressions are given the type that the server gives them, and print as SQ
       const printed = expressionText(typed.expression)
       const again = (await pglite.query(`select ${printed} as y from x`)).fields[0]!.dataTypeID
       if (typed.type.info.id !== wanted || again !== wanted)
-        wrong.push(`${text}: ${typed.type.info.text}, printed ${printed} of type ${again}, wanted ${types.typeById(wanted)?.text}`)
+        wrong.push(
+          `${text}: ${typed.type.info.text}, printed ${printed} of type ${again}, wanted ${types.typeById(wanted)?.text}`,
+        )
       const twice = expressionText(own.infer(typed.expression).expression)
       if (twice !== printed) wrong.push(`${text}: ${printed} is read again as ${twice}`)
       seen++
@@ -140,5 +149,7 @@ test("what is written differently and means the same is made the same", async ()
 test("what cannot be typed says so", async () => {
   const own = typingOver()
   for (const text of ["t + t", "nosuch(i)", "j = d", "(i, t) = (1, 2, 3)"])
-    expect(() => own.infer(statementShapeSync(`select ${text} from x`).blocks[0]!.output[0]!.expression), text).toThrow(UnknownTypeError)
+    expect(() => own.infer(statementShapeSync(`select ${text} from x`).blocks[0]!.output[0]!.expression), text).toThrow(
+      UnknownTypeError,
+    )
 })

@@ -37,7 +37,8 @@ export function coerce(typed: Typed, target: TypeRef, catalog: TypeCatalog): Typ
     return { expression: { kind: "array", items }, type: target }
   }
   // Of a domain the value is one of the type below already.
-  if (target.modifier === null && baseOf(type.info, catalog).id === target.info.id) return { expression: castTo(expression, target), type: target }
+  if (target.modifier === null && baseOf(type.info, catalog).id === target.info.id)
+    return { expression: castTo(expression, target), type: target }
   return { expression: castTo(expression, target), type: target }
 }
 

@@ -30,10 +30,8 @@ export function makeConstant(type: TypeRef, text: string | null): Expression {
         break
       case typeIds.numeric:
         // 1.50 keeps its zero: the scale shows in results.
-        if (small && /^[+-]?\d+$/.test(text.trim()))
-          return cast({ kind: "constant", type: "integer", value: String(whole) })
-        if (value !== null && /^-?\d+\.\d+$/.test(text.trim()))
-          return { kind: "constant", type: "decimal", value: text.trim() }
+        if (small && /^[+-]?\d+$/.test(text.trim())) return cast({ kind: "constant", type: "integer", value: String(whole) })
+        if (value !== null && /^-?\d+\.\d+$/.test(text.trim())) return { kind: "constant", type: "decimal", value: text.trim() }
         break
       case typeIds.boolean:
         if (value !== null) return { kind: "constant", type: "boolean", value: value.key === "1" ? "true" : "false" }
@@ -75,7 +73,7 @@ const bareTypes: Readonly<Record<string, (value: string) => string>> = {
 }
 
 /** The value of a constant expression, where it is known. */
-export function valueOf(expression: Expression, catalog: TypeCatalog): Value | null {
+export function constantValue(expression: Expression, catalog: TypeCatalog): Value | null {
   const constant = constantOf(expression, catalog)
   if (constant === null || constant.text === null) return null
   return parseValue(constant.type.info, constant.text)
@@ -89,10 +87,12 @@ export function convertConstant(constant: TypedConstant, target: TypeRef): Expre
   const source = type.info.id
   const wanted = target.info.id
   const numbers: readonly number[] = [typeIds.smallint, typeIds.integer, typeIds.bigint, typeIds.numeric]
-  if (numbers.includes(source) && numbers.includes(wanted)) return parseValue(target.info, text) === null ? null : makeConstant(target, text)
+  if (numbers.includes(source) && numbers.includes(wanted))
+    return parseValue(target.info, text) === null ? null : makeConstant(target, text)
   if (source !== typeIds.numeric && numbers.includes(source) && wanted === typeIds.double) return makeConstant(target, text)
   const texts: readonly number[] = [typeIds.text, typeIds.varchar]
   if (texts.includes(source) && type.modifier === null && texts.includes(wanted)) return makeConstant(target, text)
-  if (source === typeIds.date && wanted === typeIds.timestamp && parseValue(type.info, text) !== null) return makeConstant(target, text)
+  if (source === typeIds.date && wanted === typeIds.timestamp && parseValue(type.info, text) !== null)
+    return makeConstant(target, text)
   return null
 }

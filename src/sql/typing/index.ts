@@ -1,5 +1,5 @@
-export { constantOf, convertConstant, makeConstant, type TypedConstant, valueOf } from "./constant.ts"
 export { coerce, commonType, type Typed, UnknownTypeError } from "./coerce.ts"
+export { constantOf, constantValue, convertConstant, makeConstant, type TypedConstant } from "./constant.ts"
 export { type Typing, type TypingScope, typing } from "./infer.ts"
 export { baseOf, convertible, type Picked, pickFunction, pickOperator } from "./overload.ts"
 export * from "./type-catalog.ts"

@@ -1,6 +1,6 @@
 import type { ColumnReference, Expression, FunctionCall, Operator, SortKey, Sublink } from "../expression.ts"
-import { constantOf } from "./constant.ts"
 import { coerce, commonType, isUnknown, type Typed, UnknownTypeError } from "./coerce.ts"
+import { constantOf } from "./constant.ts"
 import { type Picked, pickFunction, pickOperator } from "./overload.ts"
 import { type FunctionInfo, type OperatorInfo, type TypeCatalog, type TypeInfo, typeIds } from "./type-catalog.ts"
 import { parseTypeName, type TypeRef } from "./type-name.ts"
@@ -54,14 +54,20 @@ export function typing(scope: TypingScope): Typing {
     return coerce(typed, type, catalog).expression
   }
   const truth = (expression: Expression): Expression => to(infer(expression), boolean)
-  const sorted = (keys: readonly SortKey[]): SortKey[] => keys.map((key) => ({ ...key, expression: settled(infer(key.expression)).expression }))
+  const sorted = (keys: readonly SortKey[]): SortKey[] =>
+    keys.map((key) => ({ ...key, expression: settled(infer(key.expression)).expression }))
   /** A literal that nothing gave a type to is text. */
   const settled = (typed: Typed): Typed =>
     isUnknown(typed) ? { expression: to(typed, typeNamed("text")), type: typeNamed("text") } : typed
 
   const compare = (name: string, left: Typed, right: Typed, schema: string | null = null): Expression => {
-    if (left.expression.kind === "row" && right.expression.kind === "row") return compareRows(name, left.expression.items, right.expression.items)
-    return operate({ kind: "operator", schema, name, left: left.expression, right: right.expression, quantifier: null }, left, right).expression
+    if (left.expression.kind === "row" && right.expression.kind === "row")
+      return compareRows(name, left.expression.items, right.expression.items)
+    return operate(
+      { kind: "operator", schema, name, left: left.expression, right: right.expression, quantifier: null },
+      left,
+      right,
+    ).expression
   }
   const operate = (node: Operator, left: Typed | null, right: Typed): Typed => {
     const picked = pickOperator(catalog, node.schema, node.name, left?.type.info ?? null, right.type.info)
@@ -122,7 +128,13 @@ export function typing(scope: TypingScope): Typing {
       return { expression: { kind: node.negated ? "and" : "or", args: rows }, type: boolean }
     }
     const common = commonType([operand.type, ...items.map((item) => item.type)], catalog)
-    const picked = pickOperator(catalog, null, "=", operand.type.info.id === typeIds.unknown ? common.info : operand.type.info, common.info)
+    const picked = pickOperator(
+      catalog,
+      null,
+      "=",
+      operand.type.info.id === typeIds.unknown ? common.info : operand.type.info,
+      common.info,
+    )
     if (picked === null) throw new UnknownTypeError(`${common.info.text} has no equality`)
     const wanted = plain(picked.args[1]!)
     const listed = items.map((item) => to({ expression: to(item, plain(common.info)), type: plain(common.info) }, wanted))
@@ -140,7 +152,10 @@ export function typing(scope: TypingScope): Typing {
     if (node.argNames.some((name) => name !== null)) throw new UnknownTypeError(`${node.name} is called with named arguments`)
     const args = node.args.map(infer)
     const order = sorted(node.order)
-    const inputs = [...args.map((arg) => arg.type.info), ...(node.withinGroup ? order.map((key) => infer(key.expression).type.info) : [])]
+    const inputs = [
+      ...args.map((arg) => arg.type.info),
+      ...(node.withinGroup ? order.map((key) => infer(key.expression).type.info) : []),
+    ]
     const picked = pickFunction(catalog, node.schema, node.name, inputs, node.variadic)
     if (picked === null) throw new UnknownTypeError(`the function ${node.name} is not known for its arguments`)
     const made: FunctionCall = {
@@ -165,7 +180,10 @@ export function typing(scope: TypingScope): Typing {
     if (node.link === "any" || node.link === "all") {
       const operand = infer(node.operand!)
       if (operand.expression.kind === "row") return { expression: { ...node, operand: operand.expression }, type: boolean }
-      return { expression: { ...node, operand: isUnknown(operand) && type !== null ? to(operand, type) : operand.expression }, type: boolean }
+      return {
+        expression: { ...node, operand: isUnknown(operand) && type !== null ? to(operand, type) : operand.expression },
+        type: boolean,
+      }
     }
     if (type === null) throw new UnknownTypeError("the type of a subquery is not known")
     if (node.link === "scalar") return { expression: node, type }
@@ -174,10 +192,11 @@ export function typing(scope: TypingScope): Typing {
     return { expression: node, type: plain(array) }
   }
   const array = (node: Extract<Expression, { kind: "array" | "row" }>): Typed => {
-    if (node.kind === "row") return { expression: { ...node, items: node.items.map((item) => infer(item).expression) }, type: typeNamed("record") }
+    if (node.kind === "row")
+      return { expression: { ...node, items: node.items.map((item) => infer(item).expression) }, type: typeNamed("record") }
     if (node.items.length === 0) return { expression: node, type: unknown }
     const { args, type } = choose(node.items)
-    const made = type.info.array === null ? type.info.category === "A" ? type.info : null : catalog.typeById(type.info.array)
+    const made = type.info.array === null ? (type.info.category === "A" ? type.info : null) : catalog.typeById(type.info.array)
     if (made === null) throw new UnknownTypeError(`there are no arrays of ${type.info.text}`)
     return { expression: { ...node, items: args }, type: plain(made) }
   }
@@ -228,7 +247,10 @@ export function typing(scope: TypingScope): Typing {
         const { operand, low, high, symmetric, negated } = expression
         const within = (from: Expression, to: Expression): Expression => ({
           kind: negated ? "or" : "and",
-          args: [compare(negated ? "<" : ">=", infer(operand), infer(from)), compare(negated ? ">" : "<=", infer(operand), infer(to))],
+          args: [
+            compare(negated ? "<" : ">=", infer(operand), infer(from)),
+            compare(negated ? ">" : "<=", infer(operand), infer(to)),
+          ],
         })
         if (!symmetric) return { expression: within(low, high), type: boolean }
         return { expression: { kind: negated ? "and" : "or", args: [within(low, high), within(high, low)] }, type: boolean }
@@ -268,9 +290,15 @@ export function typing(scope: TypingScope): Typing {
         const operand = infer(expression.operand)
         const index = (part: Expression | null): Expression | null => (part === null ? null : settled(infer(part)).expression)
         const element = operand.type.info.element === null ? null : catalog.typeById(operand.type.info.element)
-        if (operand.type.info.category !== "A" || element === null) throw new UnknownTypeError("a value that is no array is subscripted")
+        if (operand.type.info.category !== "A" || element === null)
+          throw new UnknownTypeError("a value that is no array is subscripted")
         return {
-          expression: { ...expression, operand: operand.expression, lower: index(expression.lower), upper: index(expression.upper) },
+          expression: {
+            ...expression,
+            operand: operand.expression,
+            lower: index(expression.lower),
+            upper: index(expression.upper),
+          },
           type: expression.slice ? operand.type : plain(element),
         }
       }
@@ -283,21 +311,33 @@ export function typing(scope: TypingScope): Typing {
       case "value":
         return { expression, type: typeNamed(valueTypes[expression.name.replace(/\(.*/, "")] ?? "name") }
       case "grouping":
-        return { expression: { ...expression, args: expression.args.map((arg) => infer(arg).expression) }, type: typeNamed("int4") }
+        return {
+          expression: { ...expression, args: expression.args.map((arg) => infer(arg).expression) },
+          type: typeNamed("int4"),
+        }
       default:
         throw new UnknownTypeError(`the type of ${expression.kind === "other" ? expression.node : expression.kind} is not known`)
     }
   }
   const functionOf = (node: FunctionCall): Picked<FunctionInfo> => {
     const order = node.withinGroup ? node.order.map((key) => infer(key.expression).type.info) : []
-    const picked = pickFunction(catalog, node.schema, node.name, [...node.args.map((arg) => infer(arg).type.info), ...order], node.variadic)
+    const picked = pickFunction(
+      catalog,
+      node.schema,
+      node.name,
+      [...node.args.map((arg) => infer(arg).type.info), ...order],
+      node.variadic,
+    )
     if (picked === null) throw new UnknownTypeError(`the function ${node.name} is not known for its arguments`)
     return picked
   }
   const operatorOf = (node: Operator): Picked<OperatorInfo> => {
     const right = infer(node.right).type.info
     const element = node.quantifier === null ? right : catalog.typeById(right.element ?? 0)
-    const picked = element === null ? null : pickOperator(catalog, node.schema, node.name, node.left === null ? null : infer(node.left).type.info, element)
+    const picked =
+      element === null
+        ? null
+        : pickOperator(catalog, node.schema, node.name, node.left === null ? null : infer(node.left).type.info, element)
     if (picked === null) throw new UnknownTypeError(`the operator ${node.name} is not known for its operands`)
     return picked
   }

@@ -19,8 +19,7 @@ export function pickFunction(
   for (const info of catalog.functions(schema, name)) {
     const params = parametersFor(info, inputs.length, variadicCall)
     // The first of equal signatures is the one found first on the search path.
-    if (params !== null && !candidates.some((other) => sameIds(other.params, params)))
-      candidates.push({ info, params })
+    if (params !== null && !candidates.some((other) => sameIds(other.params, params))) candidates.push({ info, params })
   }
   const picked = pick(catalog, candidates, inputs)
   return picked === null ? null : finished(catalog, picked, inputs, picked.info.result)
@@ -84,7 +83,9 @@ function pick<T>(catalog: TypeCatalog, all: readonly Candidate<T>[], inputs: rea
     ),
   )
   if (exact.length > 0) return exact[0]!
-  let left: readonly Candidate<T>[] = all.filter(({ params }) => params.every((param, at) => convertible(catalog, inputs[at]!, param)))
+  let left: readonly Candidate<T>[] = all.filter(({ params }) =>
+    params.every((param, at) => convertible(catalog, inputs[at]!, param)),
+  )
   if (left.length <= 1) return left[0] ?? null
   const bases = inputs.map((type) => (type.id === typeIds.unknown ? type : baseOf(type, catalog)))
   const known = bases.map((type) => type.id !== typeIds.unknown)
@@ -93,9 +94,8 @@ function pick<T>(catalog: TypeCatalog, all: readonly Candidate<T>[], inputs: rea
   left = bestBy(
     left,
     ({ params }) =>
-      params.filter(
-        (param, at) => known[at] && (param === bases[at]!.id || preferredIn(catalog, bases[at]!.category, param)),
-      ).length,
+      params.filter((param, at) => known[at] && (param === bases[at]!.id || preferredIn(catalog, bases[at]!.category, param)))
+        .length,
   )
   if (left.length === 1) return left[0]!
   if (known.every(Boolean)) return null
