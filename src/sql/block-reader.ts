@@ -301,13 +301,17 @@ function readGrouping(select: Of<"SelectStmt">, output: readonly OutputExpressio
   const clause = select.groupClause
   if (clause === undefined) return null
   const keys: Expression[] = []
+  const written: (string | null)[] = []
   const keyOf = (node: Node): number => {
-    const expression = onGroupOutput(readExpression(node, context), output, context)
+    const own = readExpression(node, context)
+    const expression = onGroupOutput(own, output, context)
+    const same = own.kind === "column" && expression.kind === "column" && expression.name === own.name
+    const name = own.kind === "column" && own.qualifier === null && !same ? own.name : null
     const text = JSON.stringify(expression)
-    const known = keys.findIndex((key) => JSON.stringify(key) === text)
+    const known = keys.findIndex((key, at) => written[at] === name && JSON.stringify(key) === text)
     if (known >= 0) return known
-    keys.push(expression)
-    return keys.length - 1
+    written.push(name)
+    return keys.push(expression) - 1
   }
   const lists = clause.map((node) => groupingSets(node, keyOf))
   const plain = clause.every((node) => !("GroupingSet" in node))
@@ -317,7 +321,7 @@ function readGrouping(select: Of<"SelectStmt">, output: readonly OutputExpressio
         (product, list) => product.flatMap((left) => list.map((right) => [...new Set([...left, ...right])])),
         [[]],
       )
-  return { keys, sets, distinct: select.groupDistinct ?? false }
+  return { keys, written, sets, distinct: select.groupDistinct ?? false }
 }
 
 /** GROUP BY prefers input columns: a name stands for an output expression only where no relation can have such a column. */

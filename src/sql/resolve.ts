@@ -9,9 +9,8 @@ export interface ShapeCatalog {
 }
 
 interface OpenedColumn {
-  readonly relation: number
   readonly name: string
-  readonly at?: number
+  readonly expression: Expression
 }
 
 /**
@@ -50,29 +49,49 @@ export function resolveShape(shape: StatementShape, catalog: ShapeCatalog): Stat
     return names
   }
   const openStar = (block: QueryBlock, only: number | null): readonly OpenedColumn[] | null => {
-    const opened: OpenedColumn[] = []
-    const merged = new Set(only === null ? block.from.flatMap(mergedNames) : [])
-    const listed = new Set<string>()
-    for (const ordinal of only === null ? block.from.flatMap(relationsOf) : [only]) {
-      const names = columnsOf(relations[ordinal]!)
-      if (names === null) return null
-      for (const [at, name] of names.entries()) {
-        if (merged.has(name) && listed.has(name)) continue
-        listed.add(name)
+    if (only !== null) return columnsOfRelation(only, block.ordinal)
+    const items = block.from.map((item) => columnsOfItem(item, block.ordinal))
+    return items.some((columns) => columns === null) ? null : items.flatMap((columns) => columns!)
+  }
+  const columnsOfRelation = (ordinal: number, block: number): readonly OpenedColumn[] | null => {
+    const names = columnsOf(relations[ordinal]!)
+    return (
+      names?.map((name, at) => {
         const unique = names.indexOf(name) === names.lastIndexOf(name)
-        opened.push(unique ? { relation: ordinal, name } : { relation: ordinal, name, at })
-      }
+        const column = { kind: "column" as const, relation: ordinal, name, qualifier: null, block }
+        return { name, expression: unique ? column : { ...column, at } }
+      }) ?? null
+    )
+  }
+  /** Columns that USING or NATURAL merges come first, once. */
+  const columnsOfItem = (item: FromItem, block: number): readonly OpenedColumn[] | null => {
+    if (item.kind === "relation") return columnsOfRelation(item.relation, block)
+    const left = columnsOfItem(item.left, block)
+    const right = columnsOfItem(item.right, block)
+    if (left === null || right === null) return null
+    const merged = item.natural ? commonNames(item) : item.using
+    const rest = ({ name }: OpenedColumn): boolean => !merged.includes(name)
+    return [
+      ...merged.map((name) => ({ name, expression: mergedColumn(item, name, block)! })),
+      ...left.filter(rest),
+      ...right.filter(rest),
+    ]
+  }
+  /** The column that a bare name means in a join that merges some: of the side that is not padded with NULLs, or of either. */
+  const mergedColumn = (item: FromItem, name: string, block: number): Expression | null => {
+    if (item.kind === "relation") {
+      const has = columnsOf(relations[item.relation]!)?.includes(name) ?? false
+      return has ? { kind: "column", relation: item.relation, name, qualifier: null, block } : null
     }
-    return opened
+    const left = mergedColumn(item.left, name, block)
+    const right = mergedColumn(item.right, name, block)
+    if (left === null || right === null) return left ?? right
+    if (item.type === "full") return { kind: "choice", name: "coalesce", args: [left, right] }
+    return item.type === "right" ? right : left
   }
   const pick = (name: string, candidates: readonly number[]): number | null =>
     candidates.find((ordinal) => columnsOf(relations[ordinal]!)?.includes(name)) ??
     (candidates.length === 1 ? candidates[0]! : null)
-  const mergedNames = (item: FromItem): readonly string[] => {
-    if (item.kind === "relation") return []
-    const below = [...mergedNames(item.left), ...mergedNames(item.right)]
-    return item.natural ? [...below, ...commonNames(item)] : [...below, ...item.using]
-  }
   const commonNames = (item: Extract<FromItem, { kind: "join" }>): readonly string[] => {
     const right = new Set(relationsOf(item.right).flatMap((ordinal) => columnsOf(relations[ordinal]!) ?? []))
     return [...new Set(relationsOf(item.left).flatMap((ordinal) => columnsOf(relations[ordinal]!) ?? []))].filter((name) =>
@@ -80,11 +99,16 @@ export function resolveShape(shape: StatementShape, catalog: ShapeCatalog): Stat
     )
   }
   /** Innermost block first. A block in FROM sees its siblings only when LATERAL, and then the text is right anyway. */
-  const place = (name: string, from: number): number | null => {
+  const place = (name: string, from: number): Expression | null => {
     for (let at: number | null = from; at !== null; at = blocks[at]!.parent) {
-      const found = blocks[at]!.relations.find((ordinal) => columnsOf(relations[ordinal]!)?.includes(name))
-      if (found !== undefined) return found
-      if (blocks[at]!.relations.some((ordinal) => columnsOf(relations[ordinal]!) === null)) return null
+      const block = blocks[at]!
+      const found = block.relations.find((ordinal) => columnsOf(relations[ordinal]!)?.includes(name))
+      if (found !== undefined) {
+        const item = block.from.find((one) => relationsOf(one).includes(found))
+        const merged = item === undefined ? null : mergedColumn(item, name, from)
+        return merged ?? { kind: "column", relation: found, name, qualifier: null, block: from }
+      }
+      if (block.relations.some((ordinal) => columnsOf(relations[ordinal]!) === null)) return null
     }
     return null
   }
@@ -92,9 +116,10 @@ export function resolveShape(shape: StatementShape, catalog: ShapeCatalog): Stat
     mapExpression(expression, (inner) => {
       if (inner.kind !== "column" || inner.qualifier !== null) return inner
       const claimed = inner.relation
-      if (claimed !== null && (columnsOf(relations[claimed]!)?.includes(inner.name) ?? true)) return inner
+      if (inner.at !== undefined || (claimed !== null && (columnsOf(relations[claimed]!)?.includes(inner.name) ?? true)))
+        return inner
       const found = place(inner.name, inner.block)
-      if (found !== null) return { ...inner, relation: found }
+      if (found !== null) return found
       // No column of that name: the name of a relation stands for its whole row.
       const whole = blocks[inner.block]?.relations.find(
         (ordinal) => (relations[ordinal]!.alias ?? relations[ordinal]!.name) === inner.name,
@@ -104,21 +129,22 @@ export function resolveShape(shape: StatementShape, catalog: ShapeCatalog): Stat
         : inner
     })
 
+  /** GROUP BY prefers a column of the input to an output column of the same name. */
+  const groupKey = (block: QueryBlock, key: Expression, at: number): Expression => {
+    const name = block.grouping!.written[at]!
+    const named = name !== null && block.relations.some((ordinal) => columnsOf(relations[ordinal]!)?.includes(name))
+    return named ? { kind: "column", relation: null, name, qualifier: null, block: block.ordinal } : key
+  }
+
   for (const block of blocks) {
     const opened = block.output.flatMap((entry): readonly OutputExpression[] => {
       if (entry.expression.kind !== "star") return [entry]
       const columns = openStar(block, entry.expression.relation)
-      return (
-        columns?.map((column) => ({
-          name: column.name,
-          expression: { kind: "column", qualifier: null, block: block.ordinal, ...column },
-        })) ?? [entry]
-      )
+      return columns ?? [entry]
     })
-    Object.assign(
-      block,
-      resolveBlock({ ...block, output: opened, from: block.from.map((item) => spelledOut(item, commonNames)) }, resolve),
-    )
+    const grouping = block.grouping && { ...block.grouping, keys: block.grouping.keys.map((key, at) => groupKey(block, key, at)) }
+    const from = block.from.map((item) => spelledOut(item, commonNames))
+    Object.assign(block, resolveBlock({ ...block, output: opened, grouping, from }, resolve))
   }
   const args = relations.map((relation) =>
     relation.args.length === 0 ? relation : { ...relation, args: relation.args.map(resolve) },

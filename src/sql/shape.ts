@@ -114,6 +114,8 @@ export const maxValuesRows = 100
 
 export interface Grouping {
   readonly keys: readonly Expression[]
+  /** Of each key the bare name that was written, where the text alone does not tell: a column goes before an output of that name. */
+  readonly written: readonly (string | null)[]
   /** Indexes into `keys`, one list a grouping set; null for a plain GROUP BY. */
   readonly sets: readonly (readonly number[])[] | null
   readonly distinct: boolean

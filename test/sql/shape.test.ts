@@ -47,6 +47,28 @@ test("a shape is plain data: it survives JSON", async () => {
   }
 })
 
+test("a star opens merged columns first, and bare names mean the side that is not padded", async () => {
+  const opened = async (text: string): Promise<string> => {
+    const shape = resolveShape(await statementShape(text), catalog)
+    return shape.blocks[0]!.output
+      .map(({ name, expression }) => `${name}=${expressionText(expression, { column: (c) => `${c.relation}.${c.name}${c.at ?? ""}` })}`)
+      .join(" ")
+  }
+  const one = "(select 1 as a, 2 as k) x"
+  const two = "(select 3 as k, 4 as b) y"
+  expect(await opened(`select * from ${one} join ${two} using (k)`)).toBe("k=0.k a=0.a b=1.b")
+  expect(await opened(`select *, k from ${one} natural right join ${two}`)).toBe("k=1.k a=0.a b=1.b k=1.k")
+  expect(await opened(`select * from ${one} full join ${two} using (k)`)).toBe("k=COALESCE(0.k, 1.k) a=0.a b=1.b")
+  expect(await opened("select * from (select sum(id), sum(total) from orders) x")).toBe("sum=1.sum0 sum=1.sum1")
+})
+
+test("GROUP BY takes a column before an output of the same name", async () => {
+  const key = async (text: string): Promise<string> =>
+    expressionText(resolveShape(await statementShape(text), catalog).blocks[0]!.grouping!.keys[0]!)
+  expect(await key("select lower(status) as status, count(*) from orders group by status")).toBe("status")
+  expect(await key("select lower(status) as s, count(*) from orders group by s")).toBe("lower(status)")
+})
+
 test("a shape is read once per text", async () => {
   const shape = await statementShape("select 1 from orders")
   expect(await statementShape("select 1 from orders")).toBe(shape)
