@@ -31,6 +31,11 @@ select json_build_object(
   'modifiedSinceAnalyze', s.n_mod_since_analyze,
   'size', case when c.relkind in ('r', 'm') then pg_catalog.pg_relation_size(c.oid) else 0 end,
   'rowSecurity', c.relrowsecurity,
+  'policiesApply', pg_catalog.row_security_active(c.oid),
+  'readable', pg_catalog.has_table_privilege(c.oid, 'select'),
+  'persistence', case c.relpersistence when 'u' then 'unlogged' when 't' then 'temporary' else 'permanent' end,
+  'query', case when c.relkind in ('v', 'm') then pg_catalog.pg_get_viewdef(c.oid) end,
+  'populated', c.relispopulated,
   'parent', (select ${nameOf("i.inhparent")} from pg_catalog.pg_inherits i where i.inhrelid = c.oid order by i.inhseqno limit 1),
   'bound', pg_catalog.pg_get_expr(c.relpartbound, c.oid),
   'partitionKey', case when c.relkind = 'p' then pg_catalog.pg_get_partkeydef(c.oid) end,
@@ -57,6 +62,8 @@ select json_build_object(
   'generated', case a.attgenerated when 's' then 'stored' when 'v' then 'virtual' end,
   'identity', case a.attidentity when 'a' then 'always' when 'd' then 'by default' end,
   'collation', (select l.collname from pg_catalog.pg_collation l where l.oid = a.attcollation and l.collname <> 'default'),
+  'deterministic', coalesce((select l.collisdeterministic from pg_catalog.pg_collation l where l.oid = a.attcollation), true),
+  'readable', pg_catalog.has_column_privilege(c.oid, a.attnum, 'select'),
   'statistics', (
     select json_build_object(
       'nullFraction', s.null_frac, 'distinct', s.n_distinct, 'correlation', s.correlation, 'width', s.avg_width,
@@ -94,7 +101,7 @@ select json_build_object(
     from generate_series(i.indnkeyatts + 1, i.indnatts) as k(n)
     join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[k.n - 1]), '[]'),
   'predicate', pg_catalog.pg_get_expr(i.indpred, i.indrelid, true),
-  'unique', i.indisunique, 'primary', i.indisprimary, 'valid', i.indisvalid and i.indisready and i.indislive,
+  'unique', i.indisunique, 'primary', i.indisprimary, 'immediate', i.indimmediate, 'valid', i.indisvalid and i.indisready and i.indislive,
   'method', am.amname,
   'size', case when ic.relkind = 'i' then pg_catalog.pg_relation_size(ic.oid) else 0 end,
   'rows', ic.reltuples,

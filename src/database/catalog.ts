@@ -22,6 +22,15 @@ export interface Relation extends RelationName {
   /** Bytes of the main fork, without indexes. */
   readonly size: number
   readonly rowSecurity: boolean
+  /** Policies apply to the role that asked: it sees some rows only. */
+  readonly policiesApply: boolean
+  /** The role that asked may read all columns. */
+  readonly readable: boolean
+  readonly persistence: "permanent" | "unlogged" | "temporary"
+  /** The SELECT of a view or materialized view, in names as the search path of who asked needs them. */
+  readonly query: string | null
+  /** False for a materialized view that holds nothing yet. */
+  readonly populated: boolean
   /** The partitioned or inherited-from relation. */
   readonly parent: RelationName | null
   /** "FOR VALUES …" of a partition. */
@@ -51,6 +60,10 @@ export interface Column {
   readonly generated: "stored" | "virtual" | null
   readonly identity: "always" | "by default" | null
   readonly collation: string | null
+  /** False where equal texts may differ in their characters (a collation that is not deterministic). */
+  readonly deterministic: boolean
+  /** The role that asked may read it. */
+  readonly readable: boolean
   /** null when it was never analysed, or this role may not read it. */
   readonly statistics: ColumnStatistics | null
 }
@@ -78,6 +91,8 @@ export interface Index {
   readonly predicate: string | null
   readonly unique: boolean
   readonly primary: boolean
+  /** False for the index of a deferrable constraint: inside a transaction duplicates may stand for a while. */
+  readonly immediate: boolean
   /** False while it is built, or when CREATE INDEX CONCURRENTLY failed. */
   readonly valid: boolean
   /** "btree", "hash", "gin", "gist", "spgist", "brin", or an extension's. */

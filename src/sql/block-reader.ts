@@ -162,7 +162,7 @@ function readSelect(
   } else {
     block.from = readFromList(draft, block, scope, select.fromClause)
     block.where = select.whereClause === undefined ? null : read(select.whereClause)
-    block.output = readOutput(select.targetList, context)
+    block.output = readOutput(draft, select.targetList, context)
     block.grouping = readGrouping(select, block.output, context)
     block.having = select.havingClause === undefined ? null : read(select.havingClause)
     block.windows = (select.windowClause ?? []).flatMap((node) =>
@@ -223,44 +223,57 @@ function readFromList(draft: Draft, block: DraftBlock, scope: Scope, list: reado
   return (list ?? []).map((node) => readFrom(draft, block, scope, node, null))
 }
 
-function readOutput(list: readonly Node[] | undefined, context: ReadContext): OutputExpression[] {
+function readOutput(draft: Draft, list: readonly Node[] | undefined, context: ReadContext): OutputExpression[] {
+  const ofBlock: BlockNames = (block) => draft.blocks[block]?.output[0]?.name ?? null
   return (list ?? []).flatMap((node) => {
     if (!("ResTarget" in node) || node.ResTarget.val === undefined) return []
     const expression = readExpression(node.ResTarget.val, context)
-    return [{ name: node.ResTarget.name ?? outputName(expression), expression }]
+    return [{ name: node.ResTarget.name ?? outputName(expression, ofBlock), expression }]
   })
 }
 
+/** Names of the output of a subquery's block. */
+type BlockNames = (block: number) => string | null
+
 /** The name that PostgreSQL gives an output column without AS (FigureColname); null for `*`. */
-export function outputName(expression: Expression): string | null {
+function outputName(expression: Expression, ofBlock: BlockNames): string | null {
+  return expression.kind === "star" ? null : (figuredName(expression, ofBlock)?.name ?? "?column?")
+}
+
+/** A weak name gives way to that of a cast's type, or of the ELSE that it comes from. */
+function figuredName(expression: Expression, ofBlock: BlockNames): { readonly name: string; readonly weak: boolean } | null {
+  const strong = (name: string): { name: string; weak: boolean } => ({ name, weak: false })
   switch (expression.kind) {
     case "column":
     case "call":
     case "field":
-      return expression.name
-    case "star":
-      return null
+    case "choice":
+      return strong(expression.name)
     case "cast": {
-      const inner = outputName(expression.operand)
-      return inner === "?column?" || inner === null ? castName(expression.type) : inner
+      const inner = figuredName(expression.operand, ofBlock)
+      return inner === null || inner.weak ? { name: castName(expression.type), weak: true } : inner
     }
     case "subscript":
     case "collate":
-      return outputName(expression.operand)
-    case "choice":
+      return figuredName(expression.operand, ofBlock)
     case "array":
     case "row":
-      return expression.kind === "choice" ? expression.name : expression.kind
     case "nullif":
     case "grouping":
-    case "case":
-      return expression.kind
+      return strong(expression.kind)
+    case "case": {
+      const inner = expression.otherwise === null ? null : figuredName(expression.otherwise, ofBlock)
+      return inner === null || inner.weak ? { name: "case", weak: true } : inner
+    }
     case "value":
-      return expression.name.replace(/\(.*/, "")
-    case "sublink":
-      return expression.link === "exists" || expression.link === "array" ? expression.link : "?column?"
+      return strong(expression.name.replace(/\(.*/, ""))
+    case "sublink": {
+      if (expression.link === "exists" || expression.link === "array") return strong(expression.link)
+      const name = expression.link === "scalar" ? ofBlock(expression.block) : null
+      return name === null || name === "?column?" ? null : strong(name)
+    }
     default:
-      return "?column?"
+      return null
   }
 }
 
@@ -451,8 +464,8 @@ function returningScope(draft: Draft, scope: Scope, relation: DraftRelation): Re
   return contextOf(draft, scope)
 }
 
-function returning(clause: Of<"ReturningClause"> | undefined, context: ReadContext): OutputExpression[] {
-  return readOutput(clause?.exprs, context)
+function returning(draft: Draft, clause: Of<"ReturningClause"> | undefined, context: ReadContext): OutputExpression[] {
+  return readOutput(draft, clause?.exprs, context)
 }
 
 function readInsert(
@@ -484,7 +497,7 @@ function readInsert(
     actions: [],
   }
   block.where = clause?.whereClause === undefined ? null : readExpression(clause.whereClause, context)
-  block.output = returning(insert.returningClause, context)
+  block.output = returning(draft, insert.returningClause, context)
   return block.ordinal
 }
 
@@ -518,7 +531,7 @@ function readUpdate(
     conflict: null,
     actions: [],
   }
-  block.output = returning(update.returningClause, context)
+  block.output = returning(draft, update.returningClause, context)
   return block.ordinal
 }
 
@@ -537,7 +550,7 @@ function readDelete(
   block.where = statement.whereClause === undefined ? null : readExpression(statement.whereClause, context)
   returningScope(draft, scope, relation)
   block.write = { target: relation.ordinal, columns: [], assignments: [], source: null, conflict: null, actions: [] }
-  block.output = returning(statement.returningClause, context)
+  block.output = returning(draft, statement.returningClause, context)
   return block.ordinal
 }
 
@@ -590,6 +603,6 @@ function readMerge(
     conflict: null,
     actions,
   }
-  block.output = returning(merge.returningClause, returningScope(draft, scope, relation))
+  block.output = returning(draft, merge.returningClause, returningScope(draft, scope, relation))
   return block.ordinal
 }

@@ -216,22 +216,26 @@ export function walkExpression(expression: Expression, visit: (expression: Expre
   }
 }
 
-/** A changed copy: `change` sees each expression after its children were changed. Unchanged parts are shared with the original. */
+/** A changed copy: `change` sees each expression after its children were changed. */
 export function mapExpression(expression: Expression, change: (expression: Expression) => Expression): Expression {
-  const map = (inner: Expression): Expression => mapExpression(inner, change)
-  const sort = (key: SortKey): SortKey => ({ ...key, expression: map(key.expression) })
-  const all = (list: readonly Expression[]): readonly Expression[] => list.map(map)
-  const some = (inner: Expression | null): Expression | null => (inner === null ? null : map(inner))
+  return change(mapChildren(expression, (inner) => mapExpression(inner, change)))
+}
+
+/** A copy in which the expressions directly inside are changed. A subquery's block is not entered. */
+export function mapChildren(expression: Expression, change: (expression: Expression) => Expression): Expression {
+  const sort = (key: SortKey): SortKey => ({ ...key, expression: change(key.expression) })
+  const all = (list: readonly Expression[]): readonly Expression[] => list.map(change)
+  const some = (inner: Expression | null): Expression | null => (inner === null ? null : change(inner))
   switch (expression.kind) {
     case "cast":
     case "not":
     case "test":
     case "field":
     case "collate":
-      return change({ ...expression, operand: map(expression.operand) })
+      return { ...expression, operand: change(expression.operand) }
     case "call": {
       const over = expression.over
-      return change({
+      return {
         ...expression,
         args: all(expression.args),
         filter: some(expression.filter),
@@ -243,44 +247,39 @@ export function mapExpression(expression: Expression, change: (expression: Expre
           start: some(over.start),
           end: some(over.end),
         },
-      })
+      }
     }
     case "operator":
-      return change({ ...expression, left: some(expression.left), right: map(expression.right) })
+      return { ...expression, left: some(expression.left), right: change(expression.right) }
     case "and":
     case "or":
     case "choice":
     case "grouping":
     case "other":
-      return change({ ...expression, args: all(expression.args) })
+      return { ...expression, args: all(expression.args) }
     case "in":
-      return change({ ...expression, operand: map(expression.operand), items: all(expression.items) })
+      return { ...expression, operand: change(expression.operand), items: all(expression.items) }
     case "between":
-      return change({ ...expression, operand: map(expression.operand), low: map(expression.low), high: map(expression.high) })
+      return { ...expression, operand: change(expression.operand), low: change(expression.low), high: change(expression.high) }
     case "distinct":
     case "nullif":
-      return change({ ...expression, left: map(expression.left), right: map(expression.right) })
+      return { ...expression, left: change(expression.left), right: change(expression.right) }
     case "case":
-      return change({
+      return {
         ...expression,
         operand: some(expression.operand),
-        whens: expression.whens.map(({ when, result }) => ({ when: map(when), result: map(result) })),
+        whens: expression.whens.map(({ when, result }) => ({ when: change(when), result: change(result) })),
         otherwise: some(expression.otherwise),
-      })
+      }
     case "array":
     case "row":
-      return change({ ...expression, items: all(expression.items) })
+      return { ...expression, items: all(expression.items) }
     case "subscript":
-      return change({
-        ...expression,
-        operand: map(expression.operand),
-        lower: some(expression.lower),
-        upper: some(expression.upper),
-      })
+      return { ...expression, operand: change(expression.operand), lower: some(expression.lower), upper: some(expression.upper) }
     case "sublink":
-      return change({ ...expression, operand: some(expression.operand) })
+      return { ...expression, operand: some(expression.operand) }
     default:
-      return change(expression)
+      return expression
   }
 }
 

@@ -1,5 +1,5 @@
 import { allResolved, columnUsesOf, deriveBlocks, expressionsOf, relationsOf } from "./derive.ts"
-import { columnsIn, type Expression, mapExpression } from "./expression.ts"
+import { columnsIn, type Expression, mapExpression, type SortKey } from "./expression.ts"
 import type { FromItem, OutputExpression, QueryBlock, ShapeRelation, StatementShape } from "./shape.ts"
 
 /** What resolving needs to know of a database. */
@@ -167,6 +167,7 @@ function resolveBlock(block: QueryBlock, resolve: (expression: Expression) => Ex
   const sort = <K extends { readonly expression: Expression }>(key: K): K => ({ ...key, expression: resolve(key.expression) })
   const from = (item: FromItem): FromItem =>
     item.kind === "relation" ? item : { ...item, left: from(item.left), right: from(item.right), on: some(item.on) }
+  const output = block.output.map(sort)
   return {
     ...block,
     from: block.from.map(from),
@@ -179,8 +180,8 @@ function resolveBlock(block: QueryBlock, resolve: (expression: Expression) => Ex
       partition: window.partition.map(resolve),
       order: window.order.map(sort),
     })),
-    order: block.setOperation === null ? block.order.map(sort) : block.order,
-    output: block.output.map(sort),
+    order: block.setOperation === null ? block.order.map(sort) : block.order.map((key) => onOutput(key, block.output, output)),
+    output,
     values: block.values?.map((row) => row.map(resolve)) ?? null,
     aggregates: block.aggregates.map(resolve),
     windowCalls: block.windowCalls.map(resolve),
@@ -194,4 +195,10 @@ function resolveBlock(block: QueryBlock, resolve: (expression: Expression) => Ex
       })),
     },
   }
+}
+
+/** Keys of a set operation are its output columns: still the same objects once those are resolved. */
+function onOutput(key: SortKey, before: readonly OutputExpression[], after: readonly OutputExpression[]): SortKey {
+  const at = before.findIndex(({ expression }) => expression === key.expression)
+  return at < 0 ? key : { ...key, expression: after[at]!.expression }
 }
