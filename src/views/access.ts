@@ -4,7 +4,8 @@ import type { Library } from "./library.ts"
 /** Why this role must not be answered from views: it may not read the tables itself, or names mean other things than they seem to. */
 export function accessFault(shape: StatementShape, library: Library): string | null {
   const path = library.settings.searchPath.filter((schema) => !schema.startsWith("pg_temp"))
-  if (path[0] !== "pg_catalog") return "the search path puts other schemas before pg_catalog: names of functions may mean other ones"
+  if (path[0] !== "pg_catalog")
+    return "the search path puts other schemas before pg_catalog: names of functions may mean other ones"
   for (const relation of shape.relations) {
     if (relation.kind !== "table") continue
     const table = library.find(relation.schema, relation.name)

@@ -9,7 +9,8 @@ export interface FilterIndex {
 /** Each form of a view is filed under one of its indispensable tables: the one that the fewest other views need. */
 export function filterIndex(views: readonly PreparedView[]): FilterIndex {
   const uses = new Map<number, number>()
-  for (const view of views) for (const required of view.required) for (const oid of required) uses.set(oid, (uses.get(oid) ?? 0) + 1)
+  for (const view of views)
+    for (const required of view.required) for (const oid of required) uses.set(oid, (uses.get(oid) ?? 0) + 1)
   const filed = new Map<number, { readonly view: PreparedView; readonly required: ReadonlySet<number> }[]>()
   const anywhere: PreparedView[] = []
   for (const view of views) {

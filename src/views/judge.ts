@@ -19,7 +19,11 @@ export async function compareCosts(
   signal: AbortSignal | undefined,
 ): Promise<Costs> {
   const cost = async (text: string): Promise<number> => {
-    const plan = await explainStatement(database, { text, values: values ?? [] }, { genericPlan: values === null, signal, timeoutMs: 10_000 })
+    const plan = await explainStatement(
+      database,
+      { text, values: values ?? [] },
+      { genericPlan: values === null, signal, timeoutMs: 10_000 },
+    )
     return plan.root.totalCost ?? Number.POSITIVE_INFINITY
   }
   return { base: await cost(base), rewritten: await cost(rewritten) }

@@ -17,6 +17,8 @@ export interface Library {
   readonly settings: SessionSettings
   /** A relation as a statement of this session names it; null when there is none. Only of names given to `load` before. */
   readonly find: (schema: string | null, name: string) => Relation | null
+  /** Every relation read so far. */
+  readonly relations: () => Iterable<Relation>
   /** Reads what statements name and is not known yet. */
   readonly load: (shapes: readonly StatementShape[]) => Promise<void>
   /** True when everything that the statement names is known: then nothing has to be asked. */
@@ -50,11 +52,13 @@ export async function readLibrary(database: Database): Promise<Library> {
     shape.relations
       .filter((relation) => relation.kind === "table" && !asked.has(`${relation.schema ?? ""}.${relation.name}`))
       .map(({ schema, name }) => ({ schema: schema ?? undefined, name }))
-  const newFunctions = (shape: StatementShape): string[] => shape.functions.map(({ name }) => name).filter((name) => !functions.has(name))
+  const newFunctions = (shape: StatementShape): string[] =>
+    shape.functions.map(({ name }) => name).filter((name) => !functions.has(name))
   return {
     types,
     settings,
     find,
+    relations: () => relations.values(),
     knows: (shape) => newNames(shape).length === 0 && newFunctions(shape).length === 0,
     load: async (shapes) => {
       const names = shapes.flatMap(newNames)

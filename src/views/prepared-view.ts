@@ -19,7 +19,11 @@ export interface PreparedView extends UsableView {
 }
 
 /** Reads definitions and works out how each can answer queries. One that cannot be used has a shape with a reason. */
-export async function prepareViews(definitions: readonly ViewDefinition[], library: Library, trust: Trust): Promise<readonly PreparedView[]> {
+export async function prepareViews(
+  definitions: readonly ViewDefinition[],
+  library: Library,
+  trust: Trust,
+): Promise<readonly PreparedView[]> {
   for (const definition of definitions) await openedShape(`select from ${quoted(definition)}`, library)
   const oids = new Set(definitions.flatMap((definition) => library.find(definition.schema, definition.name)?.oid ?? []))
   const prepared: PreparedView[] = []
@@ -34,7 +38,12 @@ function quoted({ schema, name }: ViewDefinition): string {
   return [schema, name].map((part) => `"${part.replaceAll('"', '""')}"`).join(".")
 }
 
-async function prepareView(definition: ViewDefinition, library: Library, trust: Trust, views: ReadonlySet<number>): Promise<PreparedView | null> {
+async function prepareView(
+  definition: ViewDefinition,
+  library: Library,
+  trust: Trust,
+  views: ReadonlySet<number>,
+): Promise<PreparedView | null> {
   const relation = library.find(definition.schema, definition.name)
   if (relation === null) return null
   const world = newWorld(library.types)
@@ -51,7 +60,11 @@ async function prepareView(definition: ViewDefinition, library: Library, trust: 
   // Over other materialized views it is read twice: over them as they are, and over the tables below them.
   const direct = readStatement(await openedShape(definition.text, library), library, world)
   if (typeof direct === "string") return unusable(`its definition cannot be reasoned about: ${direct}`)
-  const below = readStatement(await openedShape(definition.text, library, (oid) => views.has(oid) && oid !== relation.oid), library, world)
+  const below = readStatement(
+    await openedShape(definition.text, library, (oid) => views.has(oid) && oid !== relation.oid),
+    library,
+    world,
+  )
   if (typeof below === "string") return unusable(`its definition cannot be reasoned about: ${below}`)
   const nested = tablesOf(direct, world).some((table) => views.has(table.oid))
   const shapes = (nested ? [direct, below] : [direct]).map((query) => shapeOf(query, definition, relation, library, world, trust))
@@ -62,12 +75,29 @@ async function prepareView(definition: ViewDefinition, library: Library, trust: 
     reason: first.reason,
   }
   const bases = [...new Map(tablesOf(below, world).map((table) => [table.oid, table])).values()]
-  return { name, relation, definition, shape, bases, required: (nested ? [direct, below] : [direct]).map((query) => requiredBy(query, world)) }
+  return {
+    name,
+    relation,
+    definition,
+    shape,
+    bases,
+    required: (nested ? [direct, below] : [direct]).map((query) => requiredBy(query, world)),
+  }
 }
 
-function shapeOf(query: Query, definition: ViewDefinition, relation: Relation, library: Library, world: World, trust: Trust): ViewShape {
+function shapeOf(
+  query: Query,
+  definition: ViewDefinition,
+  relation: Relation,
+  library: Library,
+  world: World,
+  trust: Trust,
+): ViewShape {
   const source: Source = { kind: "table", table: relation, only: false }
-  if (relation.columns.length !== query.output.length || query.output.some((column, at) => column.type.info.id !== relation.columns[at]!.typeId))
+  if (
+    relation.columns.length !== query.output.length ||
+    query.output.some((column, at) => column.type.info.id !== relation.columns[at]!.typeId)
+  )
     return { variants: [], sets: [], reason: "its columns are not those that its definition gives" }
   return variantsOf(
     query,

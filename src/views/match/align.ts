@@ -33,7 +33,8 @@ export function align(view: Core, query: Core, facts: Facts, world: World): Alig
   const preserved = facts.conditions.filter((condition) => readsOnly(condition, world, inner))
 
   const lay = (core: Core): string | null => {
-    if (!core.leaves.every((leaf) => inner.has(leaf.id))) return "a table is joined inside in the view and on the padded side in the query"
+    if (!core.leaves.every((leaf) => inner.has(leaf.id)))
+      return "a table is joined inside in the view and on the padded side in the query"
     needed.push(...core.where)
     for (const full of core.fulls) {
       const fault = layFull(full)

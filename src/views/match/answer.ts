@@ -32,7 +32,11 @@ function overRows(query: SelectQuery, laid: Overlay, world: World): SelectQuery 
 /** The group keys with those that others determine: PostgreSQL sees that of a table's primary key, but not of a view's columns. */
 function groupOf(group: Group, query: SelectQuery, laid: Overlay, world: World): Group | Misfit {
   const keys = group.keys.map(laid.derive)
-  if (keys.some((key) => key === null)) return { reason: "the query groups by something that the view's columns do not give", stage: 5 }
+  if (keys.some((key) => key === null))
+    return { reason: "the query groups by something that the view's columns do not give", stage: 5 }
+  // Subtotals tell two keys apart even where their values are equal.
+  if (group.sets !== null && new Set(keys.map((key) => keyOf(key!, world))).size < keys.length)
+    return { reason: "two keys of the query's grouping sets are one column of the view", stage: 5 }
   const grouped = new Set(group.keys.map((key) => keyOf(key, world)))
   const extra = group.sets === null ? loose(query, grouped, world) : []
   const more = extra.map(laid.derive)
@@ -66,7 +70,8 @@ function aboveGroups(query: SelectQuery): readonly Expression[] {
 function overGroups(query: SelectQuery, group: Group, variant: ViewVariant, laid: Overlay, world: World): SelectQuery | Misfit {
   const viewKeys = variant.group!.keys.map(laid.toQuery)
   const sameGrain = variant.inParts ? false : isSameGrain(group, viewKeys, laid, world)
-  if (sameGrain === null) return { reason: "the view is one row over all rows, the query filters, joins or groups them", stage: 5 }
+  if (sameGrain === null)
+    return { reason: "the view is one row over all rows, the query filters, joins or groups them", stage: 5 }
   if (variant.having.length > 0) {
     const fault = havingFault(query, variant, laid, sameGrain, world)
     if (fault !== null) return { reason: fault, stage: 5 }
@@ -81,7 +86,6 @@ function overGroups(query: SelectQuery, group: Group, variant: ViewVariant, laid
     mayBeEmpty: group.keys.length === 0 || group.sets !== null,
     padded: paddedLeaves(laid.whole),
     scalarView: viewKeys.length === 0,
-  
   })
   if (sameGrain) {
     const write = rowWriter(rollup, laid, equivalences.key, world)
@@ -115,7 +119,20 @@ function isSameGrain(group: Group, viewKeys: readonly Expression[], laid: Overla
 function havingFault(query: SelectQuery, variant: ViewVariant, laid: Overlay, sameGrain: boolean, world: World): string | null {
   if (!sameGrain) return "the view's HAVING hides groups that the query's groups are made of"
   const one: Expression = { kind: "constant", type: "integer", value: "1" }
-  const count: FunctionCall = { kind: "call", schema: null, name: "count", args: [], argNames: [], star: true, distinct: false, variadic: false, filter: null, order: [], withinGroup: false, over: null }
+  const count: FunctionCall = {
+    kind: "call",
+    schema: null,
+    name: "count",
+    args: [],
+    argNames: [],
+    star: true,
+    distinct: false,
+    variadic: false,
+    filter: null,
+    order: [],
+    withinGroup: false,
+    over: null,
+  }
   const some: Expression = { kind: "operator", schema: null, name: ">=", left: count, right: one, quantifier: null }
   // A group that is there has a row.
   const present = query.group!.keys.length > 0 ? [world.typing.infer(some).expression] : []
@@ -129,8 +146,8 @@ function sameSets(query: SelectQuery, variant: ViewVariant, laid: Overlay, world
   const other: Misfit = { reason: "the view has grouping sets, and the query not the same ones", stage: 5 }
   if (query.group?.sets == null || laid.tested.length > 0 || laid.joined.length > 0 || laid.core.where.length > 0) return other
   const names = (group: Group, key: (expression: Expression) => Expression): string =>
-    group.sets!
-      .map((set) => [...new Set(set.map((at) => keyOf(key(group.keys[at]!), world)))].sort().join(" "))
+    group
+      .sets!.map((set) => [...new Set(set.map((at) => keyOf(key(group.keys[at]!), world)))].sort().join(" "))
       .sort()
       .join("\n")
   if (names(query.group, (key) => key) !== names(variant.group!, laid.toQuery)) return other
@@ -140,7 +157,13 @@ function sameSets(query: SelectQuery, variant: ViewVariant, laid: Overlay, world
   const write: Write = (expression) => {
     const found = kept.get(keyOf(expression, world))
     if (found !== undefined) return found
-    if (keys.has(keyOf(expression, world)) || expression.kind === "column" || expression.kind === "grouping" || isAggregate(expression, world)) return null
+    if (
+      keys.has(keyOf(expression, world)) ||
+      expression.kind === "column" ||
+      expression.kind === "grouping" ||
+      isAggregate(expression, world)
+    )
+      return null
     return rebuilt(expression, write)
   }
   const having = query.having.map(write)
@@ -156,7 +179,10 @@ function rowWriter(rollup: Rollup, laid: Overlay, key: (expression: Expression) 
     if (isAggregate(expression, world)) return rollup(expression)
     const calls = aggregatesIn(expression, world)
     // `sum(x) + 2`, kept as such.
-    const whole = calls.length > 0 && !hasWindow(expression) && calls.every((call) => isSettled(call, key)) ? kept.get(key(expression)) : undefined
+    const whole =
+      calls.length > 0 && !hasWindow(expression) && calls.every((call) => isSettled(call, key))
+        ? kept.get(key(expression))
+        : undefined
     if (whole !== undefined) return whole
     const derived = hasAggregate(expression, world) ? null : laid.derive(expression)
     return derived ?? rebuilt(expression, write)
@@ -175,7 +201,8 @@ function groupWriter(aggregate: (call: FunctionCall) => Expression | null, group
     if (key !== undefined) return key
     if (isAggregate(expression, world)) return aggregate(expression)
     if (expression.kind === "column") return laid.derive(expression)
-    if (expression.kind === "sublink" && expression.operand === null && !readsAny(expression, world, laid.covered)) return expression
+    if (expression.kind === "sublink" && expression.operand === null && !readsAny(expression, world, laid.covered))
+      return expression
     return coalescedSum(expression, laid, world) ?? rebuilt(expression, write)
   }
   return write
@@ -185,7 +212,8 @@ function groupWriter(aggregate: (call: FunctionCall) => Expression | null, group
 function coalescedSum(expression: Expression, laid: Overlay, world: World): Expression | null {
   if (expression.kind !== "choice" || expression.name !== "coalesce" || expression.args.length !== 2) return null
   const [sum, none] = expression.args
-  if (sum?.kind !== "call" || sum.name !== "sum" || sum.schema !== null || sum.distinct || !isNumber(none!, world, 0n)) return null
+  if (sum?.kind !== "call" || sum.name !== "sum" || sum.schema !== null || sum.distinct || !isNumber(none!, world, 0n))
+    return null
   const kept = laid.columns.find((column) => keyOf(column.expression, world) === keyOf(expression, world))
   if (kept === undefined) return null
   const type = world.typing.typeOf(expression).info
@@ -230,9 +258,18 @@ function rewritten(query: SelectQuery, shape: SelectQuery, laid: Overlay, write:
   })
   return {
     ...shape,
-    core: { ...laid.core, where: conjuncts(laid.core.where.map((condition) => typed(condition, world)), world) },
+    core: {
+      ...laid.core,
+      where: conjuncts(
+        laid.core.where.map((condition) => typed(condition, world)),
+        world,
+      ),
+    },
     group: shape.group && { ...shape.group, keys: shape.group.keys.map((key) => typed(key, world)) },
-    having: conjuncts(having.map((condition) => typed(condition!, world)), world),
+    having: conjuncts(
+      having.map((condition) => typed(condition!, world)),
+      world,
+    ),
     distinctOn: on === null ? null : on.map((key) => typed(key!, world)),
     output,
     order: sorted,
@@ -247,8 +284,13 @@ function typed(expression: Expression, world: World): Expression {
 function lacking(from: readonly Expression[], to: readonly (Expression | null)[], world: World): Misfit {
   const lost = from[to.indexOf(null)]!
   const call = aggregateIn(lost, world)
-  const what = call === null ? "something the query selects" : `${call.name}(${call.distinct ? "distinct …" : call.star ? "*" : "…"})`
-  return { reason: call === null ? `${what} is not in the view's columns` : `${what} cannot be had exactly from what the view has aggregated`, stage: 6 }
+  const what =
+    call === null ? "something the query selects" : `${call.name}(${call.distinct ? "distinct …" : call.star ? "*" : "…"})`
+  return {
+    reason:
+      call === null ? `${what} is not in the view's columns` : `${what} cannot be had exactly from what the view has aggregated`,
+    stage: 6,
+  }
 }
 
 function aggregateIn(expression: Expression, world: World): FunctionCall | null {

@@ -142,7 +142,8 @@ function fold(expression: Operator, world: World): Expression | null {
   const { catalog } = world.typing
   const left = constantOf(expression.left!, catalog)
   const right = constantOf(expression.right, catalog)
-  if (left === null || right === null || left.type.info.id !== typeIds.integer || right.type.info.id !== typeIds.integer) return null
+  if (left === null || right === null || left.type.info.id !== typeIds.integer || right.type.info.id !== typeIds.integer)
+    return null
   const [a, b] = [left.text, right.text].map((text) => (text === null ? null : BigInt(text)))
   if (a === null || a === undefined || b === null || b === undefined) return null
   const result = expression.name === "+" ? a + b : expression.name === "-" ? a - b : expression.name === "*" ? a * b : null
@@ -169,7 +170,11 @@ function membership(expression: Extract<Expression, { kind: "in" }>, world: Worl
   const items = unique(expression.items, world)
   if (items.length > 1) return { ...expression, items, count: items.length }
   const name = expression.negated ? "<>" : "="
-  return step({ kind: "operator", schema: null, name, left: expression.operand, right: items[0]!, quantifier: null }, world, anyMay)
+  return step(
+    { kind: "operator", schema: null, name, left: expression.operand, right: items[0]!, quantifier: null },
+    world,
+    anyMay,
+  )
 }
 
 /** Aggregates for which DISTINCT changes nothing. */
@@ -179,7 +184,10 @@ function call(expression: Extract<Expression, { kind: "call" }>, mayBeNull: MayB
   if (expression.schema !== null) return expression
   if (expression.name === "every") return { ...expression, name: "bool_and", distinct: false }
   if (expression.distinct && duplicateBlind.has(expression.name)) return { ...expression, distinct: false }
-  const counted = expression.name === "count" && !expression.star && !expression.distinct && expression.over === null ? expression.args[0] : undefined
+  const counted =
+    expression.name === "count" && !expression.star && !expression.distinct && expression.over === null
+      ? expression.args[0]
+      : undefined
   if (counted === undefined || mayBeNull(counted)) return expression
   return { ...expression, args: [], argNames: [], star: true }
 }

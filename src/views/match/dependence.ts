@@ -26,6 +26,8 @@ export function dependenceOf(expression: Expression, world: World, trust: Trust)
   // A date cut by date_trunc is the same bucket in every zone; how it is kept is dealt with where it is read.
   const bucket = bucketOf(expression, world)
   if (bucket?.calendar === "date" && refines("day", bucket.unit)) return dependenceOf(bucket.subject, world, trust)
+  // With a zone of its own date_trunc was called stable before PostgreSQL 17 too, and depends on nothing all the same.
+  if (bucket?.calendar === "zone" && bucket.zone !== null) return dependenceOf(bucket.subject, world, trust)
   let worst = own
   for (const child of childrenOf(expression)) {
     const inner = dependenceOf(child, world, trust)
@@ -57,7 +59,9 @@ function ownDependence(expression: Expression, world: World, trust: Trust): Depe
       if (chosen.schema !== "pg_catalog" && !trust(chosen.schema, chosen.name))
         return session(`the operator ${chosen.schema}.${chosen.name} is not PostgreSQL's own, and nothing vouches for it`)
       if (chosen.volatility === "immutable" || (chosen.name === "||" && args.every(hasPlainText))) return nothing
-      return args.some((arg) => arg.id === typeIds.timestamptz) ? timeZone : session(`the operator ${chosen.name} depends on the session`)
+      return args.some((arg) => arg.id === typeIds.timestamptz)
+        ? timeZone
+        : session(`the operator ${chosen.name} depends on the session`)
     }
     case "cast":
       return castDependence(expression, world)
@@ -70,11 +74,21 @@ function ownDependence(expression: Expression, world: World, trust: Trust): Depe
   }
 }
 
-const zoneFunctions: ReadonlySet<string> = new Set(["date_trunc", "extract", "date_part", "date", "timestamp", "time", "timestamptz"])
+const zoneFunctions: ReadonlySet<string> = new Set([
+  "date_trunc",
+  "extract",
+  "date_part",
+  "date",
+  "timestamp",
+  "time",
+  "timestamptz",
+])
 
 /** Functions that are only stable because the text of some types depends on settings. */
 const textFunctions: ReadonlySet<string> = new Set(
-  "concat concat_ws format to_json to_jsonb json_build_array json_build_object jsonb_build_array jsonb_build_object quote_literal quote_nullable".split(" "),
+  "concat concat_ws format to_json to_jsonb json_build_array json_build_object jsonb_build_array jsonb_build_object quote_literal quote_nullable".split(
+    " ",
+  ),
 )
 
 /** Types whose text does not depend on a setting. */

@@ -1,5 +1,14 @@
 import { childrenOf, type Expression, mapChildren, type Operator } from "../../sql/index.ts"
-import { constantOf, convertConstant, domainOf, makeConstant, onGrid, timeText, typeIds, type Value } from "../../sql/typing/index.ts"
+import {
+  constantOf,
+  convertConstant,
+  domainOf,
+  makeConstant,
+  onGrid,
+  timeText,
+  typeIds,
+  type Value,
+} from "../../sql/typing/index.ts"
 import type { Equivalences } from "./equivalence.ts"
 import { isNullFor } from "./logic/nulls.ts"
 import { type Knowledge, sideOf, withoutCasts } from "./logic/side.ts"
@@ -102,7 +111,8 @@ export function derivation(options: DerivationOptions): Derive {
 
   /** `placed_at >= '2025-01-01'` on days is `day >= '2025-01-01'`: a bound where buckets begin cuts none of them. */
   const rangeOnBucket = (expression: Operator): Expression | null => {
-    if (expression.left === null || expression.quantifier !== null || !["<", "<=", ">", ">="].includes(expression.name)) return null
+    if (expression.left === null || expression.quantifier !== null || !["<", "<=", ">", ">="].includes(expression.name))
+      return null
     const subject = withoutCasts(expression.left, world)
     const side = sideOf(expression.right, options.knowledge)
     if (side?.kind !== "value") return null

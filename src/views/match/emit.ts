@@ -8,7 +8,19 @@ import {
   walkExpression,
 } from "../../sql/index.ts"
 import { aggregatesIn } from "./calls.ts"
-import { columnOf, type Core, emptyCore, type Leaf, leavesOf, nextLeaf, type Output, plainSelect, type Query, type SelectQuery, type SetQuery } from "./query.ts"
+import {
+  type Core,
+  columnOf,
+  emptyCore,
+  type Leaf,
+  leavesOf,
+  nextLeaf,
+  type Output,
+  plainSelect,
+  type Query,
+  type SelectQuery,
+  type SetQuery,
+} from "./query.ts"
 import { columnsOfExpression, columnType, expressionsOf, mapQuery, substitute, type World } from "./world.ts"
 
 /** Which relation of the statement each leaf in sight is. */
@@ -64,7 +76,11 @@ class Writer {
     const output = query.output.map(({ name, expression }) => ({ name, expression: write(expression) }))
     const texts = query.output.map(({ expression }) => JSON.stringify(expression))
     const { group } = query
-    const aggregated = [...query.output.map((column) => column.expression), ...query.having, ...query.order.map((key) => key.expression)]
+    const aggregated = [
+      ...query.output.map((column) => column.expression),
+      ...query.having,
+      ...query.order.map((key) => key.expression),
+    ]
     const bare = group !== null && group.keys.length === 0 && !aggregated.some((one) => aggregatesIn(one, this.#world).length > 0)
     this.#fill(ordinal, {
       from: from.item === null ? [] : [from.item],
@@ -99,17 +115,27 @@ class Writer {
     return mapExpression(expression, (inner) => {
       if (inner.kind === "column") return { ...inner, relation: scope.get(inner.relation!) ?? inner.relation }
       if (inner.kind !== "sublink") return inner
-      const role = inner.link === "exists" || inner.link === "any" || inner.link === "all" || inner.link === "array" ? inner.link : "scalar"
+      const role =
+        inner.link === "exists" || inner.link === "any" || inner.link === "all" || inner.link === "array" ? inner.link : "scalar"
       return { ...inner, block: this.query(this.#world.subquery(inner.block)!, block, role, scope) }
     })
   }
 
   /** FROM as a left-deep tree in which each condition stands where its tables are first together, and what is left for WHERE. */
-  #from(core: Core, block: number, scope: Map<number, number>): { readonly item: FromItem | null; readonly rest: readonly Expression[] } {
+  #from(
+    core: Core,
+    block: number,
+    scope: Map<number, number>,
+  ): { readonly item: FromItem | null; readonly rest: readonly Expression[] } {
     const placed = new Set<number>()
     let rest = [...core.where]
     let item: FromItem | null = null
-    const join = (type: "inner" | "cross" | "left" | "full", left: FromItem, right: FromItem, on: Expression | null): FromItem => ({
+    const join = (
+      type: "inner" | "cross" | "left" | "full",
+      left: FromItem,
+      right: FromItem,
+      on: Expression | null,
+    ): FromItem => ({
       kind: "join",
       type,
       left,
@@ -123,7 +149,9 @@ class Writer {
       rest.filter((condition) => {
         if (hasSublink(condition)) return false
         const read = columnsOfExpression(condition, this.#world).map((column) => column.relation!)
-        return read.some((id) => ids.includes(id)) && read.every((id) => ids.includes(id) || placed.has(id)) && new Set(read).size > 1
+        return (
+          read.some((id) => ids.includes(id)) && read.every((id) => ids.includes(id) || placed.has(id)) && new Set(read).size > 1
+        )
       })
     const add = (right: FromItem, ids: readonly number[]): void => {
       if (item === null) item = right
@@ -136,7 +164,10 @@ class Writer {
       for (const id of ids) placed.add(id)
     }
     for (let left = [...core.leaves]; left.length > 0; ) {
-      const next = left.find((leaf) => item !== null && !leaf.lateral && ready([leaf.id]).length > 0) ?? left.find((leaf) => !leaf.lateral) ?? left[0]!
+      const next =
+        left.find((leaf) => item !== null && !leaf.lateral && ready([leaf.id]).length > 0) ??
+        left.find((leaf) => !leaf.lateral) ??
+        left[0]!
       left = left.filter((leaf) => leaf !== next)
       add(this.#leaf(next, block, scope), [next.id])
     }
@@ -268,13 +299,21 @@ function named(arm: Query, whole: SetQuery): Query {
 
 /** A side of a full join with conditions of its own is written as a subquery: nothing else filters before the join. */
 function withWrappedSides(query: SelectQuery, world: World): SelectQuery {
-  const at = query.core.fulls.findIndex((full) => full.left.where.length + full.right.where.length > 0 || full.left.units.length + full.right.units.length > 0)
+  const at = query.core.fulls.findIndex(
+    (full) => full.left.where.length + full.right.where.length > 0 || full.left.units.length + full.right.units.length > 0,
+  )
   if (at < 0) return query
   const full = query.core.fulls[at]!
   const side = full.left.where.length + full.left.units.length > 0 ? "left" : "right"
   const inner = full[side]
   const ids = new Set(leavesOf(inner).map((leaf) => leaf.id))
-  const outside: SelectQuery = { ...query, core: { ...query.core, fulls: query.core.fulls.map((other, index) => (index === at ? { ...other, [side]: emptyCore } : other)) } }
+  const outside: SelectQuery = {
+    ...query,
+    core: {
+      ...query.core,
+      fulls: query.core.fulls.map((other, index) => (index === at ? { ...other, [side]: emptyCore } : other)),
+    },
+  }
   const read = new Map(
     [...expressionsOf(outside)]
       .flatMap((expression) => columnsOfExpression(expression, world))
@@ -286,14 +325,20 @@ function withWrappedSides(query: SelectQuery, world: World): SelectQuery {
     const source = world.leaf(column.relation!)!.source
     return { name: names.get(key)!, expression: column, type: columnType(source, column.name, world.typing.catalog)! }
   })
-  const leaf = world.addLeaf({ id: nextLeaf(), alias: "t", lateral: false, source: { kind: "derived", query: plainSelect(inner, output) } })
+  const leaf = world.addLeaf({
+    id: nextLeaf(),
+    alias: "t",
+    lateral: false,
+    source: { kind: "derived", query: plainSelect(inner, output) },
+  })
   const replace = (expression: Expression): Expression =>
     substitute(expression, world, (column) => {
       const name = names.get(`${column.relation} ${column.name}`)
       return name === undefined ? null : columnOf(leaf.id, name)
     })
   const renamed = mapQuery(outside, replace) as SelectQuery
-  const fulls = renamed.core.fulls.map((other, index) => (index === at ? { ...other, [side]: { ...emptyCore, leaves: [leaf] } } : other))
+  const fulls = renamed.core.fulls.map((other, index) =>
+    index === at ? { ...other, [side]: { ...emptyCore, leaves: [leaf] } } : other,
+  )
   return withWrappedSides({ ...renamed, core: { ...renamed.core, fulls } }, world)
 }
-

@@ -55,7 +55,9 @@ export function equivalencesOf(conditions: readonly Expression[], world: World):
     const own = known(expression)
     if (own === null || own.members.size < 2) return null
     const type = world.typing.typeOf(expression).info.id
-    const alike = [...own.members].filter(([, member]) => world.typing.typeOf(member).info.id === type).sort(([a], [b]) => (a < b ? -1 : 1))
+    const alike = [...own.members]
+      .filter(([, member]) => world.typing.typeOf(member).info.id === type)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
     return alike[0]?.[1] ?? null
   }
   const keys = new WeakMap<Expression, string>()
@@ -88,7 +90,8 @@ interface Class {
 
 /** The sides of an equality whose types make equal values the same; whole numbers of any width are. */
 function equalPair(condition: Expression, world: World): readonly [Expression, Expression] | null {
-  if (condition.kind !== "operator" || condition.name !== "=" || condition.left === null || condition.quantifier !== null) return null
+  if (condition.kind !== "operator" || condition.name !== "=" || condition.left === null || condition.quantifier !== null)
+    return null
   if (condition.schema !== null) return null
   const sides = [withoutCasts(condition.left, world), withoutCasts(condition.right, world)] as const
   const types = sides.map((side) => world.typing.typeOf(side).info)

@@ -4,18 +4,29 @@ import { constantOf } from "../../sql/typing/index.ts"
 import type { Equivalences } from "./equivalence.ts"
 import type { Facts } from "./logic/facts.ts"
 import { mayBeNull } from "./logic/nulls.ts"
-import { columnOf, type Core, type Leaf, leavesOf, paddedLeaves, type Query, type Source } from "./query.ts"
+import { type Core, columnOf, type Leaf, leavesOf, paddedLeaves, type Query, type Source } from "./query.ts"
 import { columnsOfExpression, keyOf, type World } from "./world.ts"
 
 /** Column lists of a table of which no two rows agree: unique indexes over plain columns, in force at every moment. */
-export function keysOfTable(table: Relation, only: boolean): readonly { readonly columns: readonly string[]; readonly nulls: boolean }[] {
+export function keysOfTable(
+  table: Relation,
+  only: boolean,
+): readonly { readonly columns: readonly string[]; readonly nulls: boolean }[] {
   // An inheritance parent's rows include its children's, for which its indexes do not speak.
   if (table.kind !== "partitioned table" && table.children.length > 0 && !only) return []
-  return table.indexes.filter(isKey).map((index) => ({ columns: index.columns.map(({ column }) => column!), nulls: !index.primary }))
+  return table.indexes
+    .filter(isKey)
+    .map((index) => ({ columns: index.columns.map(({ column }) => column!), nulls: !index.primary }))
 }
 
 function isKey(index: Index): boolean {
-  return index.unique && index.immediate && index.valid && index.predicate === null && index.columns.every(({ column }) => column !== null)
+  return (
+    index.unique &&
+    index.immediate &&
+    index.valid &&
+    index.predicate === null &&
+    index.columns.every(({ column }) => column !== null)
+  )
 }
 
 /** What is determined by some expressions: functional dependencies by keys, equalities and constants. */
@@ -59,8 +70,10 @@ export function determinedBy(
       if (single.has(leaf.id) || leaf.lateral) continue
       const unit = core.units.find((one) => leavesOf(one.core).includes(leaf))
       // In a unit a column is also known by what ON equates it with.
-      const equated = (name: string): boolean => unit !== undefined && unit.on.some((condition) => equates(condition, leaf, name, known, world))
-      if (!keysOfSource(leaf.source).some((key) => key.columns.every((name) => columnKnown(leaf, name, key.nulls, equated)))) continue
+      const equated = (name: string): boolean =>
+        unit !== undefined && unit.on.some((condition) => equates(condition, leaf, name, known, world))
+      if (!keysOfSource(leaf.source).some((key) => key.columns.every((name) => columnKnown(leaf, name, key.nulls, equated))))
+        continue
       single.add(leaf.id)
       for (const name of namesOf(leaf.source)) add(columnOf(leaf.id, name))
       grown = true
@@ -97,10 +110,20 @@ function namesOf(source: Source): readonly string[] {
 }
 
 /** `leaf.name = something known`. */
-function equates(condition: Expression, leaf: Leaf, name: string, known: (expression: Expression) => boolean, world: World): boolean {
-  if (condition.kind !== "operator" || condition.name !== "=" || condition.left === null || condition.quantifier !== null) return false
+function equates(
+  condition: Expression,
+  leaf: Leaf,
+  name: string,
+  known: (expression: Expression) => boolean,
+  world: World,
+): boolean {
+  if (condition.kind !== "operator" || condition.name !== "=" || condition.left === null || condition.quantifier !== null)
+    return false
   const column = keyOf(columnOf(leaf.id, name), world)
   const [left, right] = [condition.left, condition.right]
-  if (keyOf(left, world) === column) return !columnsOfExpression(right, world).some((one) => one.relation === leaf.id) && known(right)
-  return keyOf(right, world) === column && !columnsOfExpression(left, world).some((one) => one.relation === leaf.id) && known(left)
+  if (keyOf(left, world) === column)
+    return !columnsOfExpression(right, world).some((one) => one.relation === leaf.id) && known(right)
+  return (
+    keyOf(right, world) === column && !columnsOfExpression(left, world).some((one) => one.relation === leaf.id) && known(left)
+  )
 }

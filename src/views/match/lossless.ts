@@ -2,7 +2,7 @@ import type { ForeignKey } from "../../database/catalog.ts"
 import type { Expression } from "../../sql/index.ts"
 import { keysOfTable } from "./grain.ts"
 import type { Facts } from "./logic/facts.ts"
-import { columnOf, type Core, type Leaf, leavesOf, type Unit } from "./query.ts"
+import { type Core, columnOf, type Leaf, leavesOf, type Unit } from "./query.ts"
 import { columnsOfExpression, keyOf, type World } from "./world.ts"
 
 /** Whether two expressions are made equal by what is known. */
@@ -12,7 +12,8 @@ type Equal = (a: Expression, b: Expression) => boolean
 export function equalities(conditions: readonly Expression[], world: World): Equal {
   const pairs = new Set<string>()
   for (const condition of conditions) {
-    if (condition.kind !== "operator" || condition.name !== "=" || condition.left === null || condition.quantifier !== null) continue
+    if (condition.kind !== "operator" || condition.name !== "=" || condition.left === null || condition.quantifier !== null)
+      continue
     const [left, right] = [keyOf(condition.left, world), keyOf(condition.right, world)]
     pairs.add(`${left} ${right}`).add(`${right} ${left}`)
   }
@@ -43,7 +44,13 @@ function inherited(kind: string, children: number, only: boolean): boolean {
 }
 
 /** Joins that leave every row as it is, once: each by a foreign key that is not NULL, from a leaf already there. */
-export function losslessOrder(leaves: readonly Leaf[], start: readonly Leaf[], conditions: readonly Expression[], facts: Facts, world: World): readonly LosslessJoin[] | null {
+export function losslessOrder(
+  leaves: readonly Leaf[],
+  start: readonly Leaf[],
+  conditions: readonly Expression[],
+  facts: Facts,
+  world: World,
+): readonly LosslessJoin[] | null {
   const equal = equalities(conditions, world)
   const there = [...start]
   const left = [...leaves]
@@ -93,7 +100,8 @@ export function findsAtMostOne(unit: Unit, world: World): boolean {
   const equated = (leaf: Leaf, name: string): boolean => {
     const key = keyOf(columnOf(leaf.id, name), world)
     return conditions.some((condition) => {
-      if (condition.kind !== "operator" || condition.name !== "=" || condition.left === null || condition.quantifier !== null) return false
+      if (condition.kind !== "operator" || condition.name !== "=" || condition.left === null || condition.quantifier !== null)
+        return false
       if (keyOf(condition.left, world) === key) return known(condition.right)
       return keyOf(condition.right, world) === key && known(condition.left)
     })

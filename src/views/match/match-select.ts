@@ -56,7 +56,13 @@ function attempt(query: SelectQuery, variant: ViewVariant, assignment: Assignmen
   return isMisfit(again) && again.stage < first.stage ? first : again
 }
 
-function inPlace(query: SelectQuery, variant: ViewVariant, assignment: Assignment, context: MatchContext, absorb: boolean): Match | Misfit {
+function inPlace(
+  query: SelectQuery,
+  variant: ViewVariant,
+  assignment: Assignment,
+  context: MatchContext,
+  absorb: boolean,
+): Match | Misfit {
   const { world } = context
   const above = expressionsOf({ ...query, core: { ...query.core, where: [], units: [], fulls: [] } })
   const options = { ...context, padded: false, readOutside: above, absorb }
@@ -73,8 +79,10 @@ function inPlace(query: SelectQuery, variant: ViewVariant, assignment: Assignmen
 /** The answer, where the view keeps all rows, or just the rows that the query picks. */
 function answered(query: SelectQuery, variant: ViewVariant, laid: Overlay, world: World): SelectQuery | Misfit {
   if (variant.limit === null && variant.distinctOn === null) return answer(query, variant, laid, world)
-  const sort = (keys: readonly { readonly expression: Expression; readonly descending: boolean; readonly nulls: string }[], name: (expression: Expression) => Expression): string =>
-    keys.map((key) => `${keyOf(name(key.expression), world)} ${key.descending} ${key.nulls}`).join(", ")
+  const sort = (
+    keys: readonly { readonly expression: Expression; readonly descending: boolean; readonly nulls: string }[],
+    name: (expression: Expression) => Expression,
+  ): string => keys.map((key) => `${keyOf(name(key.expression), world)} ${key.descending} ${key.nulls}`).join(", ")
   const sameOrder = sort(query.order, (key) => key) === sort(variant.order, laid.toQuery)
   const whole = laid.core.where.length === 0 && laid.joined.length === 0
   if (!sameOrder || !whole || query.withTies) return { reason: "the view keeps the first rows of an order only", stage: 5 }

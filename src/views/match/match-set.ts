@@ -1,9 +1,19 @@
 import type { Expression } from "../../sql/index.ts"
-import { isMisfit, type Misfit } from "./overlay.ts"
 import { matchQuery } from "./match.ts"
 import type { Match, MatchContext } from "./match-select.ts"
+import { isMisfit, type Misfit } from "./overlay.ts"
 import { isPlain } from "./pull-up.ts"
-import { columnOf, emptyCore, type Leaf, leavesOf, nextLeaf, type Output, type Query, type SelectQuery, type SetQuery } from "./query.ts"
+import {
+  columnOf,
+  emptyCore,
+  type Leaf,
+  leavesOf,
+  nextLeaf,
+  type Output,
+  type Query,
+  type SelectQuery,
+  type SetQuery,
+} from "./query.ts"
 import { type SetVariant, variantsOf } from "./view-variant.ts"
 import { keyOf, substitute } from "./world.ts"
 
@@ -22,7 +32,8 @@ export function matchSet(query: Query, view: SetVariant, context: MatchContext):
   const columns = found.columns.map((expression, at): Output => {
     const wanted = query.output[at]!
     const own = world.typing.typeOf(expression).info
-    const cast: Expression = own.id === wanted.type.info.id ? expression : { kind: "cast", type: wanted.type.info.text, operand: expression }
+    const cast: Expression =
+      own.id === wanted.type.info.id ? expression : { kind: "cast", type: wanted.type.info.text, operand: expression }
     return { ...wanted, expression: cast }
   })
   // Rows of an operation that removes duplicates are told apart by all of their columns.
@@ -74,7 +85,10 @@ function matchArms(query: SetQuery, view: SetVariant, leaf: Leaf, context: Match
 
 function sameArms(a: Arms, b: Arms, { world }: MatchContext): boolean {
   const keys = ({ columns, where }: Arms): string =>
-    `${columns.map((one) => keyOf(one, world)).join(", ")} where ${where.map((one) => keyOf(one, world)).sort().join(" and ")}`
+    `${columns.map((one) => keyOf(one, world)).join(", ")} where ${where
+      .map((one) => keyOf(one, world))
+      .sort()
+      .join(" and ")}`
   return keys(a) === keys(b)
 }
 

@@ -28,7 +28,9 @@ export function nestedPlaces(
       continue
     }
     const on = place.on.filter((condition) => !inside.includes(condition)).map(laid.deriveBefore)
-    const rest = on.some((condition) => condition === null) ? null : restOf(place.rest(laid.core, on as Expression[]), laid, leafIds(laid.core))
+    const rest = on.some((condition) => condition === null)
+      ? null
+      : restOf(place.rest(laid.core, on as Expression[]), laid, leafIds(laid.core))
     if (rest === null) {
       best = { reason: "the query reads columns that the view lacks", stage: 4 }
       continue
@@ -49,38 +51,53 @@ interface Place {
 }
 
 function placesOf(core: Core): readonly Place[] {
-  const units = core.units.map((unit, at): Place => ({
-    core: unit.core,
-    on: unit.on,
-    rest: (inner, on) => {
-      const made = { core: { ...inner, where: [] }, on: [...on, ...inner.where] }
-      return { ...core, units: core.units.map((other, index) => (index === at ? made : other)) }
-    },
-  }))
+  const units = core.units.map(
+    (unit, at): Place => ({
+      core: unit.core,
+      on: unit.on,
+      rest: (inner, on) => {
+        const made = { core: { ...inner, where: [] }, on: [...on, ...inner.where] }
+        return { ...core, units: core.units.map((other, index) => (index === at ? made : other)) }
+      },
+    }),
+  )
   const sides = core.fulls.flatMap((full, at): Place[] =>
     (["left", "right"] as const).map((side) => ({
       core: full[side],
       // A full join pads where ON fails: no condition of it filters a side.
       on: [],
-      rest: (inner) => ({ ...core, fulls: core.fulls.map((other, index) => (index === at ? { ...full, [side]: inner } : other)) }),
+      rest: (inner) => ({
+        ...core,
+        fulls: core.fulls.map((other, index) => (index === at ? { ...full, [side]: inner } : other)),
+      }),
     })),
   )
   return [...units, ...sides]
 }
 
 function everything(query: SelectQuery, place: Place): readonly Expression[] {
-  return [...query.core.where, ...query.core.units.flatMap((unit) => unit.on), ...query.core.fulls.flatMap((full) => full.on), ...place.on,
-    ...query.output.map((column) => column.expression), ...query.having, ...(query.group?.keys ?? []), ...query.order.map((key) => key.expression)]
+  return [
+    ...query.core.where,
+    ...query.core.units.flatMap((unit) => unit.on),
+    ...query.core.fulls.flatMap((full) => full.on),
+    ...place.on,
+    ...query.output.map((column) => column.expression),
+    ...query.having,
+    ...(query.group?.keys ?? []),
+    ...query.order.map((key) => key.expression),
+  ]
 }
 
 /** The conditions outside of the place, over the view; null when one cannot be written. */
 function restOf(core: Core, laid: Overlay, place: ReadonlySet<number>): Core | null {
   let lost = false
-  const write = (derive: Overlay["derive"]) => (condition: Expression): Expression => {
-    const derived = derive(condition)
-    lost ||= derived === null
-    return derived ?? condition
-  }
+  const write =
+    (derive: Overlay["derive"]) =>
+    (condition: Expression): Expression => {
+      const derived = derive(condition)
+      lost ||= derived === null
+      return derived ?? condition
+    }
   const padded = write(laid.derive)
   const whole = write(laid.deriveBefore)
   const isPlace = (inner: Core): boolean => inner.leaves.some((leaf) => place.has(leaf.id))

@@ -6,8 +6,8 @@ import { simplifyCore } from "./outer-join.ts"
 import { isPlain, pullUp } from "./pull-up.ts"
 import {
   anyPart,
-  columnOf,
   type Core,
+  columnOf,
   emptyCore,
   hasWindows,
   isWhole,
@@ -19,7 +19,7 @@ import {
   type SelectQuery,
   type SetQuery,
 } from "./query.ts"
-import { keyOf, mapCore, mapQuery, substitute, type World } from "./world.ts"
+import { keyOf, mapQuery, substitute, type World } from "./world.ts"
 
 /** The one form of a query that others with the same meaning share, as far as form goes. Queries inside it must have been given theirs. */
 export function normalizeSelect(query: SelectQuery, world: World): Query {
@@ -36,7 +36,8 @@ export function normalizeSelect(query: SelectQuery, world: World): Query {
 
 /** A set operation whose arms are as flat as its operator allows. */
 export function normalizeSet(query: SetQuery, world: World): SetQuery {
-  const flat = query.operator === "except" ? query.arms : query.arms.flatMap((arm) => (sameOperation(arm, query) ? arm.arms : [arm]))
+  const flat =
+    query.operator === "except" ? query.arms : query.arms.flatMap((arm) => (sameOperation(arm, query) ? arm.arms : [arm]))
   const some = (expression: Expression | null): Expression | null => (expression === null ? null : canonical(expression, world))
   return { ...query, arms: flat, limit: some(query.limit), offset: some(query.offset) }
 }
@@ -62,11 +63,17 @@ export function canonicalCore(core: Core, world: World): Core {
   const inside: MayBeNull = (expression) => mayBeNull(expression, world, new Set())
   const form = (expression: Expression): Expression => canonical(expression, world, above)
   return {
-    leaves: mapCore({ ...emptyCore, leaves: core.leaves }, form).leaves,
+    // Queries in leaves have their form already; what may be NULL in them is not for this core to say.
+    leaves: core.leaves.map((leaf) =>
+      leaf.source.kind === "function" ? { ...leaf, source: { ...leaf.source, call: form(leaf.source.call) } } : leaf,
+    ),
     fulls: core.fulls.map((full) => ({
       left: canonicalCore(full.left, world),
       right: canonicalCore(full.right, world),
-      on: conjuncts(full.on.map((one) => canonical(one, world, inside)), world),
+      on: conjuncts(
+        full.on.map((one) => canonical(one, world, inside)),
+        world,
+      ),
     })),
     units: core.units.map((unit) => {
       // In ON the unit's own rows are still whole, those of earlier units are not.
@@ -159,8 +166,11 @@ function overSet(query: SelectQuery, world: World): SetQuery | null {
   if (leaf?.source.kind !== "derived" || leaf.source.query.kind !== "set" || !isWhole(leaf.source.query)) return null
   if (!isPlain({ ...query, limit: null, offset: null }) || query.withTies) return null
   const inner = leaf.source.query
-  const columns = query.output.map(({ expression }) => (expression.kind === "column" && expression.relation === leaf.id ? expression.name : null))
-  const permuted = columns.every((name) => name !== null) && new Set(columns).size === columns.length && columns.length === inner.output.length
+  const columns = query.output.map(({ expression }) =>
+    expression.kind === "column" && expression.relation === leaf.id ? expression.name : null,
+  )
+  const permuted =
+    columns.every((name) => name !== null) && new Set(columns).size === columns.length && columns.length === inner.output.length
   if (!permuted && !(inner.operator === "union" && inner.all)) return null
   const keys = query.output.map((column) => keyOf(column.expression, world))
   const order = query.order.map(({ expression, ...key }) => ({ ...key, column: keys.indexOf(keyOf(expression, world)) }))

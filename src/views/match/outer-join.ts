@@ -8,7 +8,11 @@ import { readsAny, type World } from "./world.ts"
  * one; filters inside the inner side are part of its ON; a chain of left joins is a list.
  */
 export function simplifyCore(core: Core, world: World, outside: readonly Expression[] = []): Core {
-  let at: Core = { ...core, units: core.units.flatMap((unit) => flatUnit(unit, world)), fulls: core.fulls.map((full) => simplerFull(full, world)) }
+  let at: Core = {
+    ...core,
+    units: core.units.flatMap((unit) => flatUnit(unit, world)),
+    fulls: core.fulls.map((full) => simplerFull(full, world)),
+  }
   for (let changed: Core | null = at; changed !== null; ) {
     at = changed
     changed = narrowed(at, world, [...at.where, ...outside])
@@ -29,7 +33,9 @@ function flatUnit(unit: Unit, world: World): readonly Unit[] {
   for (const inner of core.units) {
     const innerLeaves = leafIds(inner.core)
     const first = leafIds({ ...core, units: core.units.filter((other) => other !== inner) })
-    const movable = !on.some((condition) => readsAny(condition, world, innerLeaves)) && inner.on.some((condition) => rejectsNulls(condition, world, first))
+    const movable =
+      !on.some((condition) => readsAny(condition, world, innerLeaves)) &&
+      inner.on.some((condition) => rejectsNulls(condition, world, first))
     if (movable && own.length === 0) after.push(inner)
     else own.push(inner)
   }

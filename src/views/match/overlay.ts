@@ -9,7 +9,7 @@ import { type Facts, factsOf } from "./logic/facts.ts"
 import { isNullFor, mayBeNull, rejectsNulls } from "./logic/nulls.ts"
 import type { Knowledge } from "./logic/side.ts"
 import { equalities, findsAtMostOne, foreignKeyBetween, losslessOrder } from "./lossless.ts"
-import { anyPart, columnOf, type Core, hasWindow, type Leaf, leavesOf, nextLeaf, paddedLeaves, type Unit } from "./query.ts"
+import { anyPart, type Core, columnOf, hasWindow, type Leaf, leavesOf, nextLeaf, paddedLeaves, type Unit } from "./query.ts"
 import type { ViewVariant } from "./view-variant.ts"
 import { columnsOfExpression, keyOf, mapCore, readsAny, substitute, type World } from "./world.ts"
 
@@ -108,16 +108,26 @@ export function overlay(core: Core, variant: ViewVariant, assignment: Assignment
   const before = deriveBy(gained.conditions, false)
   const tests = compensation(whole.where, gained, before)
   if (isMisfit(tests)) return tests
-  const found = provedBy(fit.witnesses, tests.conditions, plain, gained, before, whole, world)
+  // As they are tested on the view's columns: an equality of the join may have put a column of the other side in place of the padded one.
+  const held = new Map(columns.map(({ expression, read }) => [keyOf(read, world), expression]))
+  const onPadded = tests.derived.map((test) => substitute(test, world, (column) => held.get(keyOf(column, world)) ?? null))
+  const found = provedBy(fit.witnesses, onPadded, plain, gained, before, whole, world)
   if (isMisfit(found)) return found
-  const windows = rest.leaves.length + rest.fulls.length + rest.units.length > 0 ? [] : wholePartitions(columns, tests.conditions, covered, world)
+  const windows =
+    rest.leaves.length + rest.fulls.length + rest.units.length > 0
+      ? []
+      : wholePartitions(columns, tests.conditions, covered, world)
   const joinedUnits: Unit[] = []
   for (const unit of rest.units) {
     const on = unit.on.map(before)
     if (on.some((condition) => condition === null)) return { reason: "a left join reads columns that the view lacks", stage: 4 }
     joinedUnits.push({ core: unit.core, on: on as Expression[] })
   }
-  const joined = [...rest.leaves, ...rest.fulls.flatMap((full) => [...leavesOf(full.left), ...leavesOf(full.right)]), ...rest.units.flatMap((unit) => leavesOf(unit.core))]
+  const joined = [
+    ...rest.leaves,
+    ...rest.fulls.flatMap((full) => [...leavesOf(full.left), ...leavesOf(full.right)]),
+    ...rest.units.flatMap((unit) => leavesOf(unit.core)),
+  ]
   return {
     leaf,
     covered,
@@ -162,7 +172,11 @@ function withAdditional(core: Core, view: Core, known: ReadonlySet<number>, know
     const names = additional.map((leaf) => leaf.alias).join(", ")
     return { reason: `the view also joins ${names}, which may drop or repeat rows`, stage: 1 }
   }
-  let made: Core = { ...core, leaves: [...core.leaves, ...joins.map((join) => join.leaf)], where: [...core.where, ...joins.flatMap((join) => join.on)] }
+  let made: Core = {
+    ...core,
+    leaves: [...core.leaves, ...joins.map((join) => join.leaf)],
+    where: [...core.where, ...joins.flatMap((join) => join.on)],
+  }
   for (const unit of view.units) {
     const own = leavesOf(unit.core)
     if (own.every((leaf) => known.has(leaf.id))) continue
@@ -196,7 +210,9 @@ function absorbable(
         const key = foreignKeyBetween(from, to, equal)
         if (key === null || !key.columns.every((name) => facts.among(known).impliesNotNull(columnOf(from.id, name)))) continue
         const names = new Set(key.toColumns)
-        const read = [...whole.where, ...whole.units.flatMap((unit) => unit.on), ...options.readOutside].flatMap((one) => columnsOfExpression(one, world))
+        const read = [...whole.where, ...whole.units.flatMap((unit) => unit.on), ...options.readOutside].flatMap((one) =>
+          columnsOfExpression(one, world),
+        )
         if (read.some((column) => own.has(column.relation!) && !names.has(column.name))) continue
         inside.add(to.id)
         found.push({ leaf: to, on: whole.where.filter((condition) => isPair(condition, from, to, key.columns, key.toColumns)) })
@@ -209,7 +225,13 @@ function absorbable(
 }
 
 function isPair(condition: Expression, from: Leaf, to: Leaf, columns: readonly string[], toColumns: readonly string[]): boolean {
-  if (condition.kind !== "operator" || condition.name !== "=" || condition.left?.kind !== "column" || condition.right.kind !== "column") return false
+  if (
+    condition.kind !== "operator" ||
+    condition.name !== "=" ||
+    condition.left?.kind !== "column" ||
+    condition.right.kind !== "column"
+  )
+    return false
   const sides = [condition.left, condition.right]
   const one = sides.find((side) => side.relation === from.id)
   const other = sides.find((side) => side.relation === to.id)
@@ -221,7 +243,8 @@ function uncovered(whole: Core, covered: ReadonlySet<number>, made: ReadonlySet<
   const units = whole.units.filter((unit) => !made.has(unit))
   const fulls = whole.fulls.filter((full) => !made.has(full))
   if (units.some((unit) => touches(unit.core, covered))) return "the query left-joins a table that the view joins otherwise"
-  if (fulls.some((full) => touches(full.left, covered) || touches(full.right, covered))) return "the query full-joins a table that the view joins otherwise"
+  if (fulls.some((full) => touches(full.left, covered) || touches(full.right, covered)))
+    return "the query full-joins a table that the view joins otherwise"
   return { leaves: whole.leaves.filter((leaf) => !covered.has(leaf.id)), fulls, units, where: [] }
 }
 
@@ -239,7 +262,8 @@ function compensation(
   const kept = tested.map(({ condition }) => condition)
   const left = open.filter((condition) => !kept.includes(condition))
   const after = gained.with(kept)
-  if (left.some((condition) => !after.implies(condition))) return { reason: "the query has a condition on columns that the view lacks", stage: 4 }
+  if (left.some((condition) => !after.implies(condition)))
+    return { reason: "the query has a condition on columns that the view lacks", stage: 4 }
   return { conditions: kept, derived: tested.map(({ derived }) => derived) }
 }
 
@@ -278,7 +302,8 @@ function foreignKeyWitness(unit: Unit, whole: Core, derive: Derive, world: World
     if (key === null || !unit.on.every((condition) => isPair(condition, from, to, key.columns, key.toColumns))) continue
     const nullable = key.columns.map((name) => columnOf(from.id, name)).filter((column) => mayBeNull(column, world, new Set()))
     const tests = nullable.map(derive)
-    if (tests.every((test) => test !== null)) return tests.map((operand) => ({ kind: "test", test: "null", negated: true, operand: operand! }))
+    if (tests.every((test) => test !== null))
+      return tests.map((operand) => ({ kind: "test", test: "null", negated: true, operand: operand! }))
   }
   return null
 }

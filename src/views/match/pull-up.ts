@@ -1,6 +1,16 @@
 import type { Expression } from "../../sql/index.ts"
 import { isNullFor, leafIds, mayBeNull } from "./logic/nulls.ts"
-import { columnOf, type Core, type FullJoin, hasWindows, isWhole, type Leaf, type Query, type SelectQuery, type Unit } from "./query.ts"
+import {
+  type Core,
+  columnOf,
+  type FullJoin,
+  hasWindows,
+  isWhole,
+  type Leaf,
+  type Query,
+  type SelectQuery,
+  type Unit,
+} from "./query.ts"
 import { mapCore, mapQuery, substitute, type World } from "./world.ts"
 
 /** What stands for the columns of leaves that were dissolved. */
@@ -64,7 +74,11 @@ function dissolvedUnit(unit: Unit, world: World, replaced: Replacements): Unit {
   return { core: mapCore(core, inside), on: unit.on.map(inside) }
 }
 
-function dissolvable(leaf: Leaf, world: World, inUnit: boolean): { readonly core: Core; readonly columns: ReadonlyMap<string, Expression> } | null {
+function dissolvable(
+  leaf: Leaf,
+  world: World,
+  inUnit: boolean,
+): { readonly core: Core; readonly columns: ReadonlyMap<string, Expression> } | null {
   if (leaf.source.kind !== "derived" || !isPlain(leaf.source.query)) return null
   const { core, output } = leaf.source.query
   if (leaf.lateral && (core.units.length > 0 || core.fulls.length > 0)) return null

@@ -146,7 +146,9 @@ export function isWhole(query: Query): boolean {
 
 /** True where output or sorting call window functions. */
 export function hasWindows(query: SelectQuery): boolean {
-  return query.output.some(({ expression }) => hasWindow(expression)) || query.order.some(({ expression }) => hasWindow(expression))
+  return (
+    query.output.some(({ expression }) => hasWindow(expression)) || query.order.some(({ expression }) => hasWindow(expression))
+  )
 }
 
 /** True for an expression with a window call in it. */
@@ -159,4 +161,3 @@ export function anyPart(expression: Expression, test: (part: Expression) => bool
   if (test(expression)) return true
   return childrenOf(expression).some((part) => anyPart(part, test))
 }
-

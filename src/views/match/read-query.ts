@@ -15,8 +15,8 @@ import { commonType, type TypeRef } from "../../sql/typing/index.ts"
 import { hasAggregate } from "./calls.ts"
 import { normalizeSelect, normalizeSet } from "./normalize.ts"
 import {
-  columnOf,
   type Core,
+  columnOf,
   emptyCore,
   type Group,
   type Leaf,
@@ -110,7 +110,8 @@ function reader(shape: StatementShape, findTable: FindTable, world: World): { bl
         world.typing.catalog,
       ),
     )
-    if (rows.some((row) => row.some((item) => !isFixed(item.expression)))) throw new UnreadableError("a VALUES list holds more than constants")
+    if (rows.some((row) => row.some((item) => !isFixed(item.expression))))
+      throw new UnreadableError("a VALUES list holds more than constants")
     const columns = types.map((type, at) => ({ name: `column${at + 1}`, type }))
     const source: Source = {
       kind: "values",
@@ -119,7 +120,11 @@ function reader(shape: StatementShape, findTable: FindTable, world: World): { bl
     }
     const leaf = world.addLeaf({ id: nextLeaf(), alias: "values", source, lateral: false })
     const output = columns.map(({ name, type }) => ({ name, type, expression: columnOf(leaf.id, name) }))
-    return { ...plainSelect({ ...emptyCore, leaves: [leaf] }, output), limit: some(own.limit, scope), offset: some(own.offset, scope) }
+    return {
+      ...plainSelect({ ...emptyCore, leaves: [leaf] }, output),
+      limit: some(own.limit, scope),
+      offset: some(own.offset, scope),
+    }
   }
 
   const selectQuery = (own: QueryBlock, outer: Scope): SelectQuery => {
@@ -190,7 +195,8 @@ function reader(shape: StatementShape, findTable: FindTable, world: World): { bl
       }
       case "function": {
         const call = relation.args[0]
-        if (relation.abridged || call?.kind !== "call") throw new UnreadableError("it reads a function with ORDINALITY or column definitions")
+        if (relation.abridged || call?.kind !== "call")
+          throw new UnreadableError("it reads a function with ORDINALITY or column definitions")
         const typed = world.typing.infer(expression(call, scope, true))
         if (typed.type.info.kind === "composite" || typed.type.info.kind === "pseudo")
           throw new UnreadableError(`it reads the rows of the function ${call.name}`)
@@ -200,7 +206,10 @@ function reader(shape: StatementShape, findTable: FindTable, world: World): { bl
         const cte = blocks[relation.source!]!.cte
         if (cte?.recursive && refersToItself(shape, relation.source!)) throw new UnreadableError("it has a recursive WITH query")
         const query = block(relation.source!, scope)
-        return { ...add({ kind: "derived", query: withUniqueNames(query) }), names: query.output.map(({ name }, at) => relation.columnAliases[at] ?? name) }
+        return {
+          ...add({ kind: "derived", query: withUniqueNames(query) }),
+          names: query.output.map(({ name }, at) => relation.columnAliases[at] ?? name),
+        }
       }
     }
   }
@@ -278,7 +287,8 @@ function reader(shape: StatementShape, findTable: FindTable, world: World): { bl
     checkCalls(typed, world, inFrom)
     return typed
   }
-  const some = (written: Expression | null, scope: Scope): Expression | null => (written === null ? null : expression(written, scope))
+  const some = (written: Expression | null, scope: Scope): Expression | null =>
+    written === null ? null : expression(written, scope)
 
   return { block }
 }

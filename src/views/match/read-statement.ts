@@ -17,14 +17,20 @@ export async function openedShape(text: string, library: Library, expand: Expand
     await library.load([shape])
     if (!shape.relations.some((relation) => relation.kind === "table" && opens(library, relation, expand))) return shape
     const before = shape.relations.length
-    shape = await statementShapeWithViews(text, (schema, name) => (opens(library, { schema, name }, expand) ? library.find(schema, name)!.query : null))
+    shape = await statementShapeWithViews(text, (schema, name) =>
+      opens(library, { schema, name }, expand) ? library.find(schema, name)!.query : null,
+    )
     if (shape.relations.length === before && library.knows(shape)) break
   }
   await library.load([shape])
   return shape
 }
 
-function opens(library: Library, { schema, name }: { readonly schema: string | null; readonly name: string }, expand: Expand): boolean {
+function opens(
+  library: Library,
+  { schema, name }: { readonly schema: string | null; readonly name: string },
+  expand: Expand,
+): boolean {
   const relation = library.find(schema, name)
   if (relation === null || relation.query === null) return false
   return relation.kind === "view" || expand(relation.oid)

@@ -137,7 +137,8 @@ function mapOwn(query: SelectQuery, change: (expression: Expression) => Expressi
 }
 
 function hollow(core: Core): Core {
-  const leaf = (one: Leaf): Leaf => (one.source.kind === "derived" ? { ...one, source: { kind: "values", rows: [], columns: [] } } : one)
+  const leaf = (one: Leaf): Leaf =>
+    one.source.kind === "derived" ? { ...one, source: { kind: "values", rows: [], columns: [] } } : one
   return {
     ...core,
     leaves: core.leaves.map(leaf),
@@ -152,7 +153,8 @@ function whyUnsettled(query: Query, context: MatchContext): string | null {
   if (query.kind === "set") {
     const cut = query.limit !== null || query.offset !== null
     const sorted = new Set(query.order.map((key) => key.column))
-    if (cut && query.output.some((_column, at) => !sorted.has(at))) return "its LIMIT cuts rows in an order with ties: which rows come is not determined"
+    if (cut && query.output.some((_column, at) => !sorted.has(at)))
+      return "its LIMIT cuts rows in an order with ties: which rows come is not determined"
     return firstReason(query.arms, context)
   }
   const facts = factsOf(query.core.where, { ...context.knowledge, world, padded: paddedLeaves(query.core) })
@@ -214,4 +216,3 @@ const kinds = ["full", "join-back", "union"] as const
 function rank(rewritten: Rewritten): number {
   return kinds.indexOf(rewritten.kind) * 1000 + rewritten.tables.length * 10 + rewritten.views.length
 }
-

@@ -26,7 +26,13 @@ export interface RollupOptions {
 export type Rollup = (call: FunctionCall) => Expression | null
 
 /** Types whose sums do not depend on the order of summing. */
-const exactSums: ReadonlySet<number> = new Set([typeIds.smallint, typeIds.integer, typeIds.bigint, typeIds.numeric, typeIds.interval])
+const exactSums: ReadonlySet<number> = new Set([
+  typeIds.smallint,
+  typeIds.integer,
+  typeIds.bigint,
+  typeIds.numeric,
+  typeIds.interval,
+])
 const exactAverages: ReadonlySet<number> = new Set([typeIds.smallint, typeIds.integer, typeIds.bigint, typeIds.numeric])
 
 /** Aggregates of aggregates of themselves. */
@@ -117,7 +123,8 @@ export function rollups(options: RollupOptions): Rollup {
     return byBranch(counted, (branch) => partialCount(branch, filter), zero)
   }
   const isNull = (value: Expression): boolean =>
-    (value.kind === "constant" && value.type === "null") || (value.kind === "cast" && value.operand.kind === "constant" && value.operand.type === "null")
+    (value.kind === "constant" && value.type === "null") ||
+    (value.kind === "cast" && value.operand.kind === "constant" && value.operand.type === "null")
 
   const total = (value: Expression, outer: Expression | null): Expression => {
     if (sameGrain && outer !== null)
@@ -203,5 +210,7 @@ export function isSettled(call: FunctionCall, key: (expression: Expression) => s
   if (call.schema !== null) return false
   if (!orderSensitive.has(call.name)) return true
   const sorted = new Set(call.order.map((one) => key(one.expression)))
-  return call.args.every((arg) => sorted.has(key(arg)) || (arg.kind === "cast" && arg.operand.kind === "constant") || arg.kind === "constant")
+  return call.args.every(
+    (arg) => sorted.has(key(arg)) || (arg.kind === "cast" && arg.operand.kind === "constant") || arg.kind === "constant",
+  )
 }

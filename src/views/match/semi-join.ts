@@ -39,8 +39,16 @@ function innerOf(link: Sublink, world: World): { readonly core: Core } | null {
   if (operand === null) return null
   const sides: readonly Expression[] = operand.kind === "row" ? operand.items : [operand]
   if (sides.length !== plain.output.length) return null
-  const equal = sides.map((left, at) =>
-    world.typing.infer({ kind: "operator", schema: null, name: "=", left, right: plain.output[at]!.expression, quantifier: null }).expression,
+  const equal = sides.map(
+    (left, at) =>
+      world.typing.infer({
+        kind: "operator",
+        schema: null,
+        name: "=",
+        left,
+        right: plain.output[at]!.expression,
+        quantifier: null,
+      }).expression,
   )
   return { core: { ...plain.core, where: [...plain.core.where, ...equal] } }
 }

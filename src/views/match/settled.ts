@@ -26,7 +26,9 @@ export function unsettled(query: SelectQuery, equivalences: Equivalences, facts:
   if (query.distinctOn !== null && !tells([...query.distinctOn, ...sorted]))
     return "its DISTINCT ON picks rows in an order with ties: which rows come is not determined"
   const top = [...query.output.map((column) => column.expression), ...sorted, ...query.having]
-  const loose = top.flatMap((expression) => aggregatesIn(expression, world)).find((call) => !isSettled(call, (inner) => keyOf(inner, world)))
+  const loose = top
+    .flatMap((expression) => aggregatesIn(expression, world))
+    .find((call) => !isSettled(call, (inner) => keyOf(inner, world)))
   if (loose !== undefined && loose.schema === null) return `${loose.name}() shows the order of its rows, which is not determined`
   const ties = top.some((expression) =>
     anyPart(expression, (part) => part.kind === "call" && part.over !== null && !windowSettled(part, tells, world)),
@@ -35,7 +37,13 @@ export function unsettled(query: SelectQuery, equivalences: Equivalences, facts:
 }
 
 /** True when no two rows of the query (groups, where it groups) agree in these expressions. */
-function tellsRowsApart(query: SelectQuery, keys: readonly Expression[], equivalences: Equivalences, facts: Facts, world: World): boolean {
+function tellsRowsApart(
+  query: SelectQuery,
+  keys: readonly Expression[],
+  equivalences: Equivalences,
+  facts: Facts,
+  world: World,
+): boolean {
   if (query.group?.sets != null) return false
   if (query.group !== null && query.group.keys.length === 0) return true
   const determined = determinedBy(keys, query.core, equivalences, facts, world)
@@ -49,7 +57,8 @@ export function windowSettled(call: FunctionCall, tells: (keys: readonly Express
   const over = call.over!
   if (peerSafe.has(call.name) && call.schema === null) return true
   const aggregate = isAggregateName(call, world)
-  if (aggregate && over.order.length === 0 && (over.frame & 1) === 0) return isSettled({ ...call, over: null }, (inner) => keyOf(inner, world))
+  if (aggregate && over.order.length === 0 && (over.frame & 1) === 0)
+    return isSettled({ ...call, over: null }, (inner) => keyOf(inner, world))
   if (aggregate && (over.frame & rangeBit) !== 0 && over.start === null && over.end === null)
     return isSettled({ ...call, over: null }, (inner) => keyOf(inner, world))
   return tells([...over.partition, ...over.order.map((key) => key.expression)])

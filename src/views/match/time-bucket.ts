@@ -152,7 +152,13 @@ export function startOf({ bucket, column, sameZone }: BucketColumn, world: World
 }
 
 /** From the first midnight of a bucket, whatever the zone, to well inside of it. */
-const halves: Partial<Record<TimeUnit, string>> = { week: "3 days", month: "14 days", quarter: "45 days", year: "180 days", decade: "1800 days" }
+const halves: Partial<Record<TimeUnit, string>> = {
+  week: "3 days",
+  month: "14 days",
+  quarter: "45 days",
+  year: "180 days",
+  decade: "1800 days",
+}
 
 /** The bucket's start as the type of the subject that was cut. */
 function timeAs(start: Expression, calendar: Bucket["calendar"], type: TypeInfo, world: World): Expression | null {
@@ -169,7 +175,9 @@ function typeRef(name: string, world: World): { info: TypeInfo; modifier: null }
 
 function castTo(expression: Expression, name: string, world: World): Expression {
   const type = typeRef(name, world)
-  return world.typing.typeOf(expression).info.id === type.info.id ? expression : { kind: "cast", type: type.info.text, operand: expression }
+  return world.typing.typeOf(expression).info.id === type.info.id
+    ? expression
+    : { kind: "cast", type: type.info.text, operand: expression }
 }
 
 /** A call of a function of PostgreSQL's own. */

@@ -24,13 +24,20 @@ import { keyOf, readsOnly } from "./world.ts"
  * Answers from the view what it has and from the tables the rest: the rows for which the view's conditions hold, and those for which
  * they are not TRUE (NULL among them). What is aggregated is put together above both.
  */
-export function matchUnion(query: SelectQuery, variant: ViewVariant, missing: readonly Expression[], context: MatchContext): Match | Misfit {
+export function matchUnion(
+  query: SelectQuery,
+  variant: ViewVariant,
+  missing: readonly Expression[],
+  context: MatchContext,
+): Match | Misfit {
   const { world } = context
   const no = (reason: string): Misfit => ({ reason, stage: 3 })
   const leaves = leavesOf(query.core)
   const own = new Set(leaves.map((leaf) => leaf.id))
-  if (!missing.every((condition) => readsOnly(condition, world, own))) return no("the view filters by a table that the query does not read")
-  if (query.distinctOn !== null || hasWindows(query) || variant.limit !== null) return no("the rest of the rows cannot be added to what the view has")
+  if (!missing.every((condition) => readsOnly(condition, world, own)))
+    return no("the view filters by a table that the query does not read")
+  if (query.distinctOn !== null || hasWindows(query) || variant.limit !== null)
+    return no("the rest of the rows cannot be added to what the view has")
   const facts = factsOf(query.core.where, { ...context.knowledge, world, padded: paddedLeaves(query.core) })
   if (facts.impossible(...missing)) return no("the view has none of the rows that the query asks for")
   return query.group === null ? ofRows(query, variant, missing, context) : ofGroups(query, variant, missing, context)
@@ -69,15 +76,32 @@ function ofRows(query: SelectQuery, variant: ViewVariant, missing: readonly Expr
 }
 
 /** Aggregates that can be put together from those of parts. */
-const divisible: ReadonlySet<string> = new Set(["count", "sum", "min", "max", "bool_and", "bool_or", "bit_and", "bit_or", "bit_xor"])
+const divisible: ReadonlySet<string> = new Set([
+  "count",
+  "sum",
+  "min",
+  "max",
+  "bool_and",
+  "bool_or",
+  "bit_and",
+  "bit_or",
+  "bit_xor",
+])
 
-function ofGroups(query: SelectQuery, variant: ViewVariant, missing: readonly Expression[], context: MatchContext): Match | Misfit {
+function ofGroups(
+  query: SelectQuery,
+  variant: ViewVariant,
+  missing: readonly Expression[],
+  context: MatchContext,
+): Match | Misfit {
   const { world } = context
   const no: Misfit = { reason: "the query's aggregates cannot be put together from parts", stage: 3 }
   const group = query.group!
-  const aggregates = [...query.output.map((column) => column.expression), ...query.having, ...query.order.map((key) => key.expression)].flatMap((one) =>
-    aggregatesIn(one, world),
-  )
+  const aggregates = [
+    ...query.output.map((column) => column.expression),
+    ...query.having,
+    ...query.order.map((key) => key.expression),
+  ].flatMap((one) => aggregatesIn(one, world))
   const parts = new Map<string, Expression>()
   for (const call of aggregates) {
     const needed = partsOf(call)
@@ -88,7 +112,9 @@ function ofGroups(query: SelectQuery, variant: ViewVariant, missing: readonly Ex
     }
   }
   const keys = [...new Map([...group.keys, ...looseColumns(query, context)].map((key) => [keyOf(key, world), key])).values()]
-  const outputs = [...keys, ...parts.values()].map((expression, at): Output => ({ name: `c${at + 1}`, expression, type: world.typing.typeOf(expression) }))
+  const outputs = [...keys, ...parts.values()].map(
+    (expression, at): Output => ({ name: `c${at + 1}`, expression, type: world.typing.typeOf(expression) }),
+  )
   const partial: SelectQuery = {
     ...query,
     group: { keys, sets: null },
@@ -138,7 +164,11 @@ function ofGroups(query: SelectQuery, variant: ViewVariant, missing: readonly Ex
 /** The aggregates of parts from which one over the whole is had; null when there are none. */
 function partsOf(call: FunctionCall): readonly Expression[] | null {
   if (call.schema !== null || call.distinct || call.withinGroup || call.order.length > 0) return null
-  if (call.name === "avg") return [{ ...call, name: "sum" }, { ...call, name: "count" }]
+  if (call.name === "avg")
+    return [
+      { ...call, name: "sum" },
+      { ...call, name: "count" },
+    ]
   return divisible.has(call.name) ? [call] : null
 }
 
@@ -148,7 +178,12 @@ function looseColumns(query: SelectQuery, { world }: MatchContext): readonly Exp
   const found: Expression[] = []
   const own: readonly Leaf[] = leavesOf(query.core)
   for (const { expression } of query.output) {
-    if (expression.kind === "column" && !keys.has(keyOf(expression, world)) && own.some((leaf) => leaf.id === expression.relation)) found.push(expression)
+    if (
+      expression.kind === "column" &&
+      !keys.has(keyOf(expression, world)) &&
+      own.some((leaf) => leaf.id === expression.relation)
+    )
+      found.push(expression)
   }
   return query.group!.sets === null ? found : []
 }

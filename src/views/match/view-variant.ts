@@ -9,8 +9,8 @@ import { mayBeNull } from "./logic/nulls.ts"
 import { widenings } from "./logic/side.ts"
 import {
   anyPart,
-  columnOf,
   type Core,
+  columnOf,
   type Group,
   leavesOf,
   paddedLeaves,
@@ -19,8 +19,8 @@ import {
   type SetQuery,
   type Source,
 } from "./query.ts"
-import { bucketOf, plainCall } from "./time-bucket.ts"
 import { unsettled } from "./settled.ts"
+import { bucketOf, plainCall } from "./time-bucket.ts"
 import { expressionsOf, keyOf, type World } from "./world.ts"
 
 /** A view as one way of answering queries: what its rows are, and which of its columns hold what. A view may have several. */
@@ -85,7 +85,8 @@ export function variantsOf(query: Query, names: readonly string[], context: View
   if (stored !== null) return { variants: [], sets: [], reason: stored }
   if (query.kind === "set") {
     const named = { ...query, output: query.output.map((column, at) => ({ ...column, name: names[at]! })) }
-    if (query.limit !== null || query.offset !== null) return { variants: [], sets: [], reason: "it keeps some rows of a set operation only" }
+    if (query.limit !== null || query.offset !== null)
+      return { variants: [], sets: [], reason: "it keeps some rows of a set operation only" }
     return { variants: [], sets: [{ source, alias, world, query: named }], reason: null }
   }
   const limit = query.limit === null ? null : wholeNumber(query.limit, world)
@@ -94,7 +95,8 @@ export function variantsOf(query: Query, names: readonly string[], context: View
   if (query.distinct) return { variants: [], sets: [], reason: "it is a DISTINCT over groups or windows" }
   const usable = query.output.flatMap(({ expression }, at): ViewColumn[] => {
     const dependence = dependenceOf(expression, world, context.trust)
-    const kept = (dependence.on === "nothing" || (dependence.on === "time zone" && sameZone)) && windowsSettled(expression, query, world)
+    const kept =
+      (dependence.on === "nothing" || (dependence.on === "time zone" && sameZone)) && windowsSettled(expression, query, world)
     const name = names[at]!
     return kept ? [{ name, expression, read: (leaf) => columnOf(leaf, name) }] : []
   })
@@ -135,12 +137,20 @@ function storedReason(query: Query, context: ViewContext, top = true): string | 
     if (dependence.on === "session") return dependence.reason
     if (dependence.on === "time zone" && !sameZone) return "its rows depend on the TimeZone of the session that refreshed it"
     // Kept inside, such a bucket is taken over as it is, in the zone of whoever refreshed.
-    const zoned = !top && !sameZone && anyPart(expression, (part) => bucketOf(part, world)?.calendar === "date" && bucketOf(part, world)?.as === "timestamptz")
+    const zoned =
+      !top &&
+      !sameZone &&
+      anyPart(expression, (part) => bucketOf(part, world)?.calendar === "date" && bucketOf(part, world)?.as === "timestamptz")
     if (zoned) return "its rows depend on the TimeZone of the session that refreshed it"
-    const inner = subqueriesOf(expression, world).map((one) => storedReason(one, context, false)).find((reason) => reason !== null)
+    const inner = subqueriesOf(expression, world)
+      .map((one) => storedReason(one, context, false))
+      .find((reason) => reason !== null)
     if (inner !== undefined) return inner
   }
-  const below = query.kind === "set" ? query.arms : leavesOf(query.core).flatMap((leaf) => (leaf.source.kind === "derived" ? [leaf.source.query] : []))
+  const below =
+    query.kind === "set"
+      ? query.arms
+      : leavesOf(query.core).flatMap((leaf) => (leaf.source.kind === "derived" ? [leaf.source.query] : []))
   return below.map((one) => storedReason(one, context, false)).find((reason) => reason !== null) ?? null
 }
 
@@ -185,7 +195,8 @@ function withoutOne(expression: Expression, world: World): Inverse | null {
     if (!widenings.get(source.info.id)?.includes(typeOf(expression).info.id)) return null
     return { expression: expression.operand, back: (outer) => castTo(outer, source) }
   }
-  if (expression.kind !== "operator" || expression.left === null || expression.schema !== null || expression.quantifier !== null) return null
+  if (expression.kind !== "operator" || expression.left === null || expression.schema !== null || expression.quantifier !== null)
+    return null
   if (expression.name !== "+" && expression.name !== "-") return null
   const { left, right, name } = expression
   const type = typeOf(left)
@@ -241,7 +252,9 @@ function overKeys(expression: Expression, keys: ReadonlySet<string>, world: Worl
 /** A condition that holds for the rows of one grouping set and for none of the other's. */
 function telling(base: ViewVariant, set: readonly number[], other: readonly number[]): ((leaf: number) => Expression) | null {
   const { world } = base
-  const grouping = base.columns.flatMap(({ read, expression }) => (expression.kind === "grouping" ? [{ read, args: expression.args }] : []))
+  const grouping = base.columns.flatMap(({ read, expression }) =>
+    expression.kind === "grouping" ? [{ read, args: expression.args }] : [],
+  )
   for (const { read, args } of grouping) {
     const [own, others] = [set, other].map((one) => bitsOf(args, one, base))
     if (own === others || own === null || own === undefined) continue

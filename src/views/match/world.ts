@@ -115,7 +115,12 @@ export function substitute(
 export function mapQuery(query: Query, change: (expression: Expression) => Expression): Query {
   const some = (expression: Expression | null): Expression | null => (expression === null ? null : change(expression))
   if (query.kind === "set")
-    return { ...query, arms: query.arms.map((arm) => mapQuery(arm, change)), limit: some(query.limit), offset: some(query.offset) }
+    return {
+      ...query,
+      arms: query.arms.map((arm) => mapQuery(arm, change)),
+      limit: some(query.limit),
+      offset: some(query.offset),
+    }
   return {
     ...query,
     core: mapCore(query.core, change),

@@ -27,7 +27,9 @@ function truthOf(condition: Expression, wanted: boolean, knowledge: Knowledge): 
       return condition.value === String(wanted) ? always : never
     case "and":
     case "or":
-      return (condition.kind === "and") === wanted ? all(condition.args.map((arg) => of(arg))) : some(condition.args.map((arg) => of(arg)))
+      return (condition.kind === "and") === wanted
+        ? all(condition.args.map((arg) => of(arg)))
+        : some(condition.args.map((arg) => of(arg)))
     case "not":
       return of(condition.operand, !wanted)
     case "test":
@@ -35,7 +37,14 @@ function truthOf(condition: Expression, wanted: boolean, knowledge: Knowledge): 
     case "operator":
       if (condition.quantifier !== null || condition.schema !== null || condition.left === null) break
       if (comparators.has(condition.name))
-        return compared(condition.left, (wanted ? condition.name : opposite(condition.name as Comparator)) as Comparator, condition.right, condition, wanted, knowledge)
+        return compared(
+          condition.left,
+          (wanted ? condition.name : opposite(condition.name as Comparator)) as Comparator,
+          condition.right,
+          condition,
+          wanted,
+          knowledge,
+        )
       // `!~~` is NOT LIKE: one term for both.
       if (condition.name.startsWith("!~")) return opaque({ ...condition, name: condition.name.slice(1) }, !wanted, knowledge)
       break
@@ -71,7 +80,8 @@ function whenNull(condition: Expression, knowledge: Knowledge): Formula {
     case "in": {
       const listed = membership(condition, true, knowledge)
       const excluded = membership(condition, false, knowledge)
-      if (condition.items.every((item) => !mayBeNull(item, knowledge.world, knowledge.padded))) return isNull(condition.operand, true, knowledge)
+      if (condition.items.every((item) => !mayBeNull(item, knowledge.world, knowledge.padded)))
+        return isNull(condition.operand, true, knowledge)
       return all([opposed(listed), opposed(excluded)])
     }
     default:
@@ -99,7 +109,8 @@ function opposed(formula: Formula): Formula {
 function testOf(condition: Extract<Expression, { kind: "test" }>, holds: boolean, knowledge: Knowledge): Formula {
   const { operand, test } = condition
   if (test === "null") return isNull(operand, holds, knowledge)
-  if (test === "unknown") return holds ? whenNull(operand, knowledge) : some([truthOf(operand, true, knowledge), truthOf(operand, false, knowledge)])
+  if (test === "unknown")
+    return holds ? whenNull(operand, knowledge) : some([truthOf(operand, true, knowledge), truthOf(operand, false, knowledge)])
   const value = test === "true"
   return holds ? truthOf(operand, value, knowledge) : some([truthOf(operand, !value, knowledge), whenNull(operand, knowledge)])
 }
@@ -122,10 +133,13 @@ export function isNull(expression: Expression, holds: boolean, knowledge: Knowle
     case "or":
     case "not":
     case "in":
-      return holds ? whenNull(expression, knowledge) : some([truthOf(expression, true, knowledge), truthOf(expression, false, knowledge)])
+      return holds
+        ? whenNull(expression, knowledge)
+        : some([truthOf(expression, true, knowledge), truthOf(expression, false, knowledge)])
     case "operator":
     case "call": {
-      const parts = expression.kind === "call" ? expression.args : [...(expression.left === null ? [] : [expression.left]), expression.right]
+      const parts =
+        expression.kind === "call" ? expression.args : [...(expression.left === null ? [] : [expression.left]), expression.right]
       const nullable = parts.filter((part) => mayBeNull(part, world, padded))
       // NULL for a NULL operand, and (or so it seems) only then.
       const total = !mayBeNull(withOperandsPresent(expression, nullable), world, padded)
@@ -145,18 +159,35 @@ function literalNull(expression: Expression, holds: boolean, knowledge: Knowledg
 }
 
 /** The expression with these parts replaced by something that is never NULL. */
-function withOperandsPresent(expression: Extract<Expression, { kind: "operator" | "call" }>, parts: readonly Expression[]): Expression {
-  const present: Expression = { kind: "test", test: "null", negated: false, operand: { kind: "constant", type: "null", value: null } }
+function withOperandsPresent(
+  expression: Extract<Expression, { kind: "operator" | "call" }>,
+  parts: readonly Expression[],
+): Expression {
+  const present: Expression = {
+    kind: "test",
+    test: "null",
+    negated: false,
+    operand: { kind: "constant", type: "null", value: null },
+  }
   const swap = (part: Expression): Expression => (parts.includes(part) ? present : part)
   if (expression.kind === "call") return { ...expression, args: expression.args.map(swap) }
   return { ...expression, left: expression.left === null ? null : swap(expression.left), right: swap(expression.right) }
 }
 
 /** True when a NULL in this place makes the whole NULL. */
-function isStrictIn(expression: Extract<Expression, { kind: "operator" | "call" }>, part: Expression, { world }: Knowledge): boolean {
+function isStrictIn(
+  expression: Extract<Expression, { kind: "operator" | "call" }>,
+  part: Expression,
+  { world }: Knowledge,
+): boolean {
   try {
-    if (expression.kind === "operator") return world.typing.operatorOf(expression).chosen.strict && (expression.quantifier === null || part === expression.left)
-    return expression.over === null && world.typing.functionOf(expression).chosen.kind === "function" && world.typing.functionOf(expression).chosen.strict
+    if (expression.kind === "operator")
+      return world.typing.operatorOf(expression).chosen.strict && (expression.quantifier === null || part === expression.left)
+    return (
+      expression.over === null &&
+      world.typing.functionOf(expression).chosen.kind === "function" &&
+      world.typing.functionOf(expression).chosen.strict
+    )
   } catch {
     return false
   }
@@ -167,7 +198,10 @@ function opaque(condition: Expression, wanted: boolean, knowledge: Knowledge): F
   const term = termOf(condition, knowledge.world)
   if (term === null) return always
   const value: Value = { domain: "boolean", key: wanted ? "1" : "0", position: { digits: wanted ? 1n : 0n, scale: 0 } }
-  return all([isNull(condition, false, knowledge), { kind: "order", left: { ...term, domain: "boolean", step: 1n }, operator: "=", right: value }])
+  return all([
+    isNull(condition, false, knowledge),
+    { kind: "order", left: { ...term, domain: "boolean", step: 1n }, operator: "=", right: value },
+  ])
 }
 
 function coalesced(args: readonly Expression[], wanted: boolean, knowledge: Knowledge): Formula {
@@ -201,7 +235,14 @@ function membership(condition: Extract<Expression, { kind: "in" }>, inside: bool
     if (!inside && values.length < items.length) return never
     return all([isNull(operand, false, knowledge), { kind: "among", term: subject.term, values, is: inside }])
   }
-  const equal = (item: Expression): Operator => ({ kind: "operator", schema: null, name: "=", left: operand, right: item, quantifier: null })
+  const equal = (item: Expression): Operator => ({
+    kind: "operator",
+    schema: null,
+    name: "=",
+    left: operand,
+    right: item,
+    quantifier: null,
+  })
   const parts = items.map((item) => compared(operand, inside ? "=" : "<>", item, equal(item), inside, knowledge))
   return inside ? some(parts) : all(parts)
 }
@@ -240,7 +281,12 @@ function orderOf(a: Side, operator: Comparator, b: Side, knowledge: Knowledge): 
   return { kind: "order", left: a.term, operator, right: b.term }
 }
 
-function withValue(side: Extract<Side, { kind: "term" }>, operator: Comparator, value: Value, knowledge: Knowledge): Formula | null {
+function withValue(
+  side: Extract<Side, { kind: "term" }>,
+  operator: Comparator,
+  value: Value,
+  knowledge: Knowledge,
+): Formula | null {
   const at = moved(value, side.shift)
   if (at === null) return null
   const range = bucketRange(side.expression, operator, at, knowledge) ?? midnightRange(side.expression, operator, at, knowledge)
@@ -260,7 +306,8 @@ function bucketRange(expression: Expression, operator: Comparator, value: Value,
   const bucket = bucketOf(expression, world)
   if (bucket === null || value.position.scale !== 0) return null
   const { unit, subject, calendar, as } = bucket
-  if (calendar === "zone") return bucket.zone === null ? null : overSubject(subject, unit, value.position.digits, operator, bucket.zone, knowledge)
+  if (calendar === "zone")
+    return bucket.zone === null ? null : overSubject(subject, unit, value.position.digits, operator, bucket.zone, knowledge)
   if (as !== "timestamptz") return overSubject(subject, unit, value.position.digits, operator, null, knowledge)
   // A date cut by date_trunc is compared with moments: those that are a midnight of the session's zone are dates.
   const local = knowledge.zone === null ? null : toLocal(knowledge.zone, value.position.digits)
@@ -268,7 +315,14 @@ function bucketRange(expression: Expression, operator: Comparator, value: Value,
 }
 
 /** `bucket operator at` for the subject: buckets begin at their start, so every comparison is one with a start. */
-function overSubject(subject: Expression, unit: TimeUnit, at: bigint, operator: Comparator, zone: string | null, knowledge: Knowledge): Formula | null {
+function overSubject(
+  subject: Expression,
+  unit: TimeUnit,
+  at: bigint,
+  operator: Comparator,
+  zone: string | null,
+  knowledge: Knowledge,
+): Formula | null {
   const side = sideOf(subject, knowledge)
   if (side?.kind !== "term") return null
   const local = zone === null ? at : toLocal(zone, at)
@@ -279,10 +333,15 @@ function overSubject(subject: Expression, unit: TimeUnit, at: bigint, operator: 
   const bound = (operator_: Comparator, edge: bigint): Formula | null => {
     const moment = zone === null ? edge : toMoment(zone, edge)
     if (moment === null) return null
-    const value: Value = { domain: zone === null ? "time" : "zoned time", key: String(moment), position: { digits: moment, scale: 0 } }
+    const value: Value = {
+      domain: zone === null ? "time" : "zoned time",
+      key: String(moment),
+      position: { digits: moment, scale: 0 },
+    }
     return withValue(side, operator_, value, knowledge)
   }
-  const both = (join: typeof all, a: Formula | null, b: Formula | null): Formula | null => (a === null || b === null ? null : join([a, b]))
+  const both = (join: typeof all, a: Formula | null, b: Formula | null): Formula | null =>
+    a === null || b === null ? null : join([a, b])
   switch (operator) {
     case ">=":
       return bound(">=", aligned ? start : end)
@@ -303,7 +362,11 @@ function overSubject(subject: Expression, unit: TimeUnit, at: bigint, operator: 
 function midnightRange(expression: Expression, operator: Comparator, value: Value, knowledge: Knowledge): Formula | null {
   const { world, zone } = knowledge
   if (expression.kind !== "cast" || zone === null || value.domain !== "zoned time") return null
-  if (world.typing.typeOf(expression).info.id !== typeIds.timestamptz || world.typing.typeOf(expression.operand).info.id !== typeIds.date) return null
+  if (
+    world.typing.typeOf(expression).info.id !== typeIds.timestamptz ||
+    world.typing.typeOf(expression.operand).info.id !== typeIds.date
+  )
+    return null
   if (value.position === null || typeof value.position === "number") return null
   const local = toLocal(zone, value.position.digits)
   const side = sideOf(expression.operand, knowledge)

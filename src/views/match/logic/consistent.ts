@@ -140,8 +140,10 @@ class State {
       for (const [other, value] of this.#valuesAmong(keys)) {
         const above = less[at * count + other]!
         const below = less[other * count + at]!
-        if (above > 0) bounds.high = lower(bounds.high, step === null ? value : onGrid(value, step, above === 2, above === 2 ? -1n : 0n))
-        if (below > 0) bounds.low = higher(bounds.low, step === null ? value : onGrid(value, step, below === 1, below === 2 ? 1n : 0n))
+        if (above > 0)
+          bounds.high = lower(bounds.high, step === null ? value : onGrid(value, step, above === 2, above === 2 ? -1n : 0n))
+        if (below > 0)
+          bounds.low = higher(bounds.low, step === null ? value : onGrid(value, step, below === 1, below === 2 ? 1n : 0n))
       }
       const listed = this.#listed(key)
       if (listed !== null && !listed.some((value) => inside(value, bounds) && this.#allowed(key, value))) return false
@@ -174,7 +176,9 @@ class State {
     const lists = this.#among.filter((list) => list.is && this.#root(list.term) === root)
     if (lists.length === 0) return null
     const [first, ...rest] = lists
-    return [...first!.values].filter((value) => rest.every((list) => list.values.has(value))).map((value) => this.#values.get(value)!)
+    return [...first!.values]
+      .filter((value) => rest.every((list) => list.values.has(value)))
+      .map((value) => this.#values.get(value)!)
   }
 
   /** False when the class of this key is said not to be the value. */

@@ -45,7 +45,9 @@ function truthsOf(expression: Expression, world: World, leaves: ReadonlySet<numb
       }
       const inner = of(expression.operand)
       const matches = expression.test === "unknown" ? inner.null : inner[expression.test]
-      const others = (["true", "false", "null"] as const).some((name) => inner[name] && name !== (expression.test === "unknown" ? "null" : expression.test))
+      const others = (["true", "false", "null"] as const).some(
+        (name) => inner[name] && name !== (expression.test === "unknown" ? "null" : expression.test),
+      )
       return expression.negated ? { true: others, false: matches, null: false } : { true: matches, false: others, null: false }
     }
     case "in":
@@ -75,7 +77,8 @@ export function isNullFor(expression: Expression, world: World, leaves: Readonly
     case "field":
       return of(expression.operand)
     case "operator":
-      if (expression.quantifier !== null) return of(expression.left!) && strict(() => world.typing.operatorOf(expression).chosen.strict)
+      if (expression.quantifier !== null)
+        return of(expression.left!) && strict(() => world.typing.operatorOf(expression).chosen.strict)
       if (!strict(() => world.typing.operatorOf(expression).chosen.strict)) return false
       return of(expression.right) || (expression.left !== null && of(expression.left))
     case "call": {
@@ -87,7 +90,10 @@ export function isNullFor(expression: Expression, world: World, leaves: Readonly
     case "nullif":
       return of(expression.left)
     case "case":
-      return expression.whens.every(({ when, result }) => of(result) || !truthsOf(when, world, leaves).true) && (expression.otherwise === null || of(expression.otherwise))
+      return (
+        expression.whens.every(({ when, result }) => of(result) || !truthsOf(when, world, leaves).true) &&
+        (expression.otherwise === null || of(expression.otherwise))
+      )
     case "and":
     case "or":
     case "not":
@@ -132,7 +138,8 @@ export function mayBeNull(expression: Expression, world: World, padded: Readonly
     case "column": {
       const leaf = world.leaf(expression.relation!)
       if (leaf === null || padded.has(leaf.id)) return true
-      if (leaf.source.kind === "table") return leaf.source.table.columns.find((column) => column.name === expression.name)?.nullable ?? true
+      if (leaf.source.kind === "table")
+        return leaf.source.table.columns.find((column) => column.name === expression.name)?.nullable ?? true
       return leaf.source.kind !== "derived" || outputMayBeNull(leaf.source.query, expression.name, world)
     }
     case "constant":
@@ -180,7 +187,8 @@ function outputMayBeNull(query: Query, name: string, world: World): boolean {
   if (at < 0) return true
   if (query.kind === "set") return query.arms.some((arm) => outputMayBeNull(arm, arm.output[at]!.name, world))
   // A key is NULL in the subtotals of grouping sets.
-  if (query.group?.sets != null) return query.output[at]!.expression.kind !== "call" || mayBeNull(query.output[at]!.expression, world, new Set())
+  if (query.group?.sets != null)
+    return query.output[at]!.expression.kind !== "call" || mayBeNull(query.output[at]!.expression, world, new Set())
   return mayBeNull(query.output[at]!.expression, world, paddedLeaves(query.core))
 }
 

@@ -44,7 +44,11 @@ export function patternWithin(inner: string, outer: string): boolean {
   const last = around.at(-1)!
   if (!within[0]!.startsWith(first) || !within.at(-1)!.endsWith(last)) return false
   // The middle pieces must be found in order in what is fixed; the ends give away what first and last already use.
-  const fixed = [within[0]!.slice(first.length), ...within.slice(1, -1), within.at(-1)!.slice(0, within.at(-1)!.length - last.length)]
+  const fixed = [
+    within[0]!.slice(first.length),
+    ...within.slice(1, -1),
+    within.at(-1)!.slice(0, within.at(-1)!.length - last.length),
+  ]
   let piece = 0
   let at = 0
   for (const wanted of around.slice(1, -1)) {

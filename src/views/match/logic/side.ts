@@ -66,7 +66,13 @@ function shifted(expression: Expression, knowledge: Knowledge): { term: Term | n
   const { world } = knowledge
   let at = withoutCasts(expression, world)
   let shift = here
-  while (at.kind === "operator" && at.left !== null && at.schema === null && at.quantifier === null && (at.name === "+" || at.name === "-")) {
+  while (
+    at.kind === "operator" &&
+    at.left !== null &&
+    at.schema === null &&
+    at.quantifier === null &&
+    (at.name === "+" || at.name === "-")
+  ) {
     const distance = distanceOf(at.left, at.right, knowledge)
     if (distance === null) break
     shift = sum(shift, at.name === "-" ? { ...distance, digits: -distance.digits } : distance)
@@ -154,7 +160,8 @@ function deterministic(expression: Expression, world: World): boolean {
 }
 
 function likeOf(expression: Expression, world: World): Term["like"] {
-  if (expression.kind !== "operator" || expression.name !== "~~" || expression.left === null || expression.quantifier !== null) return null
+  if (expression.kind !== "operator" || expression.name !== "~~" || expression.left === null || expression.quantifier !== null)
+    return null
   const pattern = constantOf(expression.right, world.typing.catalog)
   if (pattern === null || pattern.text === null || !deterministic(expression.left, world)) return null
   return { subject: keyOf(withoutCasts(expression.left, world), world), pattern: pattern.text }

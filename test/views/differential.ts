@@ -1,0 +1,155 @@
+import type pg from "pg"
+import type { Database } from "../../src/database/database.ts"
+import { readCatalog } from "../../src/database/read-catalog.ts"
+import { definitionOf } from "../../src/views/definition.ts"
+import { filterIndex } from "../../src/views/filter-index.ts"
+import { type FoundRewriting, prepareSearch, type Searchable, search } from "../../src/views/search.ts"
+import { answers, difference } from "./compare.ts"
+import { derivedQuery, randomSchema, randomSpec, type Spec, schemaText, specText, type TableSpec } from "./generate.ts"
+import { pickOf, type Random, randomData, seeded, type ValuePool } from "./random-data.ts"
+
+/** A rewriting that gave other rows than the query, with all that it takes to see it again. */
+export interface Mistake {
+  readonly schema: string
+  readonly view: string
+  readonly query: string
+  readonly rewriting: string
+  readonly difference: string
+  readonly data: string
+}
+
+export interface Figures {
+  readonly seed: number
+  /** Pairs of a view and a query that the server accepts. */
+  pairs: number
+  rewritten: number
+  /** Of those, by what they read. */
+  readonly kinds: Record<FoundRewriting["kind"], number>
+  /** Comparisons on random databases, and how many of them had rows. */
+  runs: number
+  filled: number
+  readonly mistakes: Mistake[]
+}
+
+export interface DifferentialOptions {
+  readonly seed: number
+  readonly pairs: number
+  /** Random databases that each rewriting is run on. */
+  readonly databases: number
+  /** Stops earlier when it returns true. */
+  readonly enough?: ((figures: Figures) => boolean) | undefined
+}
+
+const viewsPerSchema = 40
+
+/** The constants that generated conditions compare with, and what lies beside them. */
+const pool: ValuePool = {
+  numbers: [0, 1, 2, 3, 4],
+  texts: ["a", "b", "ab", "EU", "x"],
+  dates: ["2025-01-01", "2025-01-15", "2025-01-31", "2025-02-01", "2025-02-15", "2025-03-01", "2025-12-31", "2026-01-01"],
+}
+
+/**
+ * Random views and queries on random schemas: every rewriting is run against the query that it stands for, on random databases full of
+ * NULLs and duplicates. The views are plain views while rows are compared: what they hold is then always their definition's.
+ */
+export async function runDifferential(client: pg.Client, db: Database, options: DifferentialOptions): Promise<Figures> {
+  const figures: Figures = {
+    seed: options.seed,
+    pairs: 0,
+    rewritten: 0,
+    kinds: { full: 0, "join-back": 0, union: 0 },
+    runs: 0,
+    filled: 0,
+    mistakes: [],
+  }
+  for (let round = 0; figures.pairs < options.pairs && !options.enough?.(figures); round++)
+    await runRound(client, db, seeded(options.seed * 100_003 + round), figures, options)
+  return figures
+}
+
+async function runRound(client: pg.Client, db: Database, random: Random, figures: Figures, options: DifferentialOptions): Promise<void> {
+  const tables = randomSchema(random)
+  const schema = schemaText(tables)
+  await client.query(`drop schema public cascade; create schema public; ${schema}`)
+  const specs = new Map<string, Spec>()
+  for (let at = 0; at < viewsPerSchema; at++) {
+    const spec = randomSpec(tables, random)
+    const name = `v${at + 1}`
+    if (await accepts(client, `create materialized view ${name} as ${specText(spec)}`)) specs.set(name, spec)
+  }
+  const catalog = await readCatalog(db)
+  const definitions = catalog.relations.filter((relation) => relation.kind === "materialized view").map((relation) => definitionOf(relation))
+  const ready = await prepareSearch(db, definitions)
+  for (const [name, spec] of specs) await client.query(`drop materialized view ${name}; create view ${name} as ${specText(spec)}`)
+  for (const [name, spec] of specs) {
+    for (let query = 0; query < 3 && figures.pairs < options.pairs && !options.enough?.(figures); query++)
+      await runPair(client, db, { name, spec, schema, tables, ready }, random, figures, options)
+  }
+}
+
+interface Pair {
+  readonly name: string
+  readonly spec: Spec
+  readonly schema: string
+  readonly tables: readonly TableSpec[]
+  readonly ready: Searchable
+}
+
+async function runPair(client: pg.Client, db: Database, pair: Pair, random: Random, figures: Figures, options: DifferentialOptions): Promise<void> {
+  const query = derivedQuery(pair.spec, pair.tables, random)
+  if (!(await accepts(client, `explain ${query}`))) return
+  figures.pairs++
+  const views = pair.ready.views.filter((view) => view.definition.name === pair.name)
+  const mistake = (rewriting: string, what: string, data: string): void => {
+    figures.mistakes.push({ schema: pair.schema, view: specText(pair.spec), query, rewriting, difference: what, data })
+  }
+  let found: Awaited<ReturnType<typeof search>>
+  try {
+    found = await search({ ...pair.ready, views, index: filterIndex(views) }, db, query, undefined, undefined)
+  } catch (error) {
+    mistake("(none)", error instanceof Error ? (error.stack ?? error.message) : String(error), "")
+    return
+  }
+  if (found.outcome.text === null) {
+    // What the server refuses, or types differently, was thought to be right.
+    const refused = found.outcome.reasons.find(({ reason }) => /the server refused|the rewriting|another type/.test(reason))
+    if (refused !== undefined) mistake("(refused)", refused.reason, "")
+    return
+  }
+  figures.rewritten++
+  figures.kinds[found.outcome.kind]++
+  const catalog = { relations: [...pair.ready.library.relations()] }
+  const names = new Set(pair.tables.map((table) => table.name))
+  for (let at = 0; at < options.databases; at++) {
+    const data = randomData(catalog, names, pool, random, { rows: pickOf(random, [4, 15, 30]), nulls: 0.15 })
+    try {
+      const [expected, actual] = await answers(client, [data, query, found.outcome.text])
+      figures.runs++
+      if (expected!.rows.length > 0) figures.filled++
+      const what = difference(expected!, actual!)
+      if (what === null) continue
+      mistake(found.outcome.text, what, data)
+    } catch (error) {
+      mistake(found.outcome.text, String(error), data)
+    }
+    return
+  }
+}
+
+async function accepts(client: pg.Client, statement: string): Promise<boolean> {
+  return client.query(statement).then(
+    () => true,
+    () => false,
+  )
+}
+
+/** The figures in a line. */
+export function told(figures: Figures): string {
+  const { seed, pairs, rewritten, kinds, runs, filled, mistakes } = figures
+  const share = (part: number, whole: number): string => `${((100 * part) / Math.max(1, whole)).toFixed(0)} %`
+  return (
+    `seed ${seed}: ${pairs} pairs, ${rewritten} rewritten (${share(rewritten, pairs)}; ${kinds.full} full, ${kinds["join-back"]} with ` +
+    `tables, ${kinds.union} unions), ${runs} comparisons, ${share(filled, runs)} with rows, ${mistakes.length} mistakes`
+  )
+}
