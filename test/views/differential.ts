@@ -5,7 +5,8 @@ import { definitionOf } from "../../src/views/definition.ts"
 import { filterIndex } from "../../src/views/filter-index.ts"
 import { type FoundRewriting, prepareSearch, type Searchable, search } from "../../src/views/search.ts"
 import { answers, difference } from "./compare.ts"
-import { derivedQuery, randomSchema, randomSpec, type Spec, schemaText, specText, type TableSpec } from "./generate.ts"
+import { randomSchema, schemaText, type TableSpec } from "./generate.ts"
+import { type Form, randomForm } from "./generate-forms.ts"
 import { pickOf, type Random, randomData, seeded, type ValuePool } from "./random-data.ts"
 
 /** A rewriting that gave other rows than the query, with all that it takes to see it again. */
@@ -36,6 +37,8 @@ export interface DifferentialOptions {
   readonly pairs: number
   /** Random databases that each rewriting is run on. */
   readonly databases: number
+  /** Views of one form only. */
+  readonly focus?: string | undefined
   /** Stops earlier when it returns true. */
   readonly enough?: ((figures: Figures) => boolean) | undefined
 }
@@ -68,41 +71,56 @@ export async function runDifferential(client: pg.Client, db: Database, options: 
   return figures
 }
 
-async function runRound(client: pg.Client, db: Database, random: Random, figures: Figures, options: DifferentialOptions): Promise<void> {
+async function runRound(
+  client: pg.Client,
+  db: Database,
+  random: Random,
+  figures: Figures,
+  options: DifferentialOptions,
+): Promise<void> {
   const tables = randomSchema(random)
   const schema = schemaText(tables)
   await client.query(`drop schema public cascade; create schema public; ${schema}`)
-  const specs = new Map<string, Spec>()
+  const forms = new Map<string, Form>()
   for (let at = 0; at < viewsPerSchema; at++) {
-    const spec = randomSpec(tables, random)
+    const form = randomForm(tables, random, options.focus)
     const name = `v${at + 1}`
-    if (await accepts(client, `create materialized view ${name} as ${specText(spec)}`)) specs.set(name, spec)
+    if (await accepts(client, `create materialized view ${name} as ${form.view}`)) forms.set(name, form)
   }
   const catalog = await readCatalog(db)
-  const definitions = catalog.relations.filter((relation) => relation.kind === "materialized view").map((relation) => definitionOf(relation))
+  const definitions = catalog.relations
+    .filter((relation) => relation.kind === "materialized view")
+    .map((relation) => definitionOf(relation))
   const ready = await prepareSearch(db, definitions)
-  for (const [name, spec] of specs) await client.query(`drop materialized view ${name}; create view ${name} as ${specText(spec)}`)
-  for (const [name, spec] of specs) {
+  for (const [name, { view }] of forms) await client.query(`drop materialized view ${name}; create view ${name} as ${view}`)
+  for (const [name, form] of forms) {
     for (let query = 0; query < 3 && figures.pairs < options.pairs && !options.enough?.(figures); query++)
-      await runPair(client, db, { name, spec, schema, tables, ready }, random, figures, options)
+      await runPair(client, db, { name, form, schema, tables, ready }, random, figures, options)
   }
 }
 
 interface Pair {
   readonly name: string
-  readonly spec: Spec
+  readonly form: Form
   readonly schema: string
   readonly tables: readonly TableSpec[]
   readonly ready: Searchable
 }
 
-async function runPair(client: pg.Client, db: Database, pair: Pair, random: Random, figures: Figures, options: DifferentialOptions): Promise<void> {
-  const query = derivedQuery(pair.spec, pair.tables, random)
+async function runPair(
+  client: pg.Client,
+  db: Database,
+  pair: Pair,
+  random: Random,
+  figures: Figures,
+  options: DifferentialOptions,
+): Promise<void> {
+  const query = pair.form.query(random)
   if (!(await accepts(client, `explain ${query}`))) return
   figures.pairs++
   const views = pair.ready.views.filter((view) => view.definition.name === pair.name)
   const mistake = (rewriting: string, what: string, data: string): void => {
-    figures.mistakes.push({ schema: pair.schema, view: specText(pair.spec), query, rewriting, difference: what, data })
+    figures.mistakes.push({ schema: pair.schema, view: pair.form.view, query, rewriting, difference: what, data })
   }
   let found: Awaited<ReturnType<typeof search>>
   try {

@@ -7,6 +7,8 @@ export interface TableSpec {
   readonly columns: readonly ColumnSpec[]
   /** Columns of the primary key; empty for a table without any key. */
   readonly key: readonly string[]
+  /** Columns of a further unique constraint, which may hold NULLs. */
+  readonly unique: readonly string[]
   readonly references: readonly { readonly column: string; readonly table: string }[]
 }
 
@@ -37,6 +39,10 @@ export function randomSchema(random: Random): readonly TableSpec[] {
     const keyed = at < count - 1 || random() < 0.7
     const columns: ColumnSpec[] = [{ name: "id", type: "int", notNull: keyed || random() < 0.5 }]
     const references: { column: string; table: string }[] = []
+    if (keyed && random() < 0.2) {
+      columns.push({ name: "up_id", type: "int", notNull: false })
+      references.push({ column: "up_id", table: name })
+    }
     for (const target of tables) {
       if (target.key.length !== 1 || random() < 0.3) continue
       const column = `${target.name}_id`
@@ -46,7 +52,8 @@ export function randomSchema(random: Random): readonly TableSpec[] {
     const width = 3 + Math.floor(random() * 3)
     for (let more = 0; more < width; more++)
       columns.push({ name: `c${more + 1}`, type: pickOf(random, types), notNull: random() < 0.4 })
-    tables.push({ name, columns, key: keyed ? ["id"] : [], references })
+    const unique = random() < 0.25 ? [pickOf(random, columns.slice(1)).name] : []
+    tables.push({ name, columns, key: keyed ? ["id"] : [], unique, references })
   }
   return tables
 }
@@ -57,13 +64,14 @@ export function schemaText(tables: readonly TableSpec[]): string {
       const columns = table.columns.map(({ name, type, notNull }) => `${name} ${type}${notNull ? " not null" : ""}`)
       const key = table.key.length === 0 ? [] : [`primary key (${table.key.join(", ")})`]
       const references = table.references.map(({ column, table: target }) => `foreign key (${column}) references ${target}`)
-      return `create table ${table.name} (${[...columns, ...key, ...references].join(", ")})`
+      const unique = table.unique.length === 0 ? [] : [`unique (${table.unique.join(", ")})`]
+      return `create table ${table.name} (${[...columns, ...key, ...unique, ...references].join(", ")})`
     })
     .join(";\n")
 }
 
 /** An expression as text, with what is needed to build on it. */
-interface Typed {
+export interface Typed {
   readonly text: string
   readonly type: ColumnSpec["type"]
   readonly notNull: boolean
@@ -95,6 +103,11 @@ function columnsOf(from: readonly Joined[]): readonly Typed[] {
       notNull: notNull && join !== "left join" && join !== "full join",
     })),
   )
+}
+
+/** Columns of one table under an alias. */
+export function typedColumns(table: TableSpec, alias: string): readonly Typed[] {
+  return columnsOf([{ table, alias, join: "first", on: "" }])
 }
 
 const numbers = [1, 2, 2, 3]

@@ -110,16 +110,18 @@ export function randomData(
   const statements: string[] = []
   for (const table of inReferenceOrder(tables)) {
     const unique = table.indexes.filter((index) => index.unique).map((index) => index.columns.map(({ column }) => column!))
+    const primary = table.indexes.find((index) => index.primary)?.columns.map(({ column }) => column!) ?? []
+    const referring = new Set(foreignKeys(table).flatMap((key) => key.columns))
     const seen = new Set<string>()
     const rows: Record<string, string>[] = []
     const count = random() < 0.1 ? 0 : 1 + Math.floor(random() * options.rows)
     for (let at = 0; at < count; at++) {
-      const row = randomRow(table, made, pool, random, options)
+      const row = randomRow(table, made, rows, pool, random, options)
       if (row === null) continue
       // Ids mostly in a row: a table whose keys collide stays empty.
-      const [id] = unique.find((columns) => columns.length === 1) ?? []
-      const column = table.columns.find(({ name }) => name === id)
-      if (column !== undefined && /^(integer|bigint)/.test(column.type) && random() < 0.7) row[column.name] = String(at + 1)
+      const id = table.columns.find(({ name }) => primary.length === 1 && name === primary[0])
+      if (id !== undefined && /^(integer|bigint)/.test(id.type) && !referring.has(id.name) && random() < 0.7)
+        row[id.name] = String(at + 1)
       const keys = unique.map((columns) => `${columns} ${columns.map((name) => row[name]).join(" ")}`)
       if (keys.some((key) => seen.has(key))) continue
       for (const key of keys) if (!key.includes("null")) seen.add(key)
@@ -141,6 +143,7 @@ export function randomData(
 function randomRow(
   table: Relation,
   made: ReadonlyMap<string, readonly Record<string, string>[]>,
+  rows: readonly Record<string, string>[],
   pool: ValuePool,
   random: Random,
   options: DataOptions,
@@ -149,7 +152,8 @@ function randomRow(
   for (const column of table.columns)
     row[column.name] = column.nullable && random() < options.nulls ? "null" : valueFor(column, pool, random)
   for (const key of foreignKeys(table)) {
-    const parents = made.get(`${key.to.schema}.${key.to.name}`) ?? []
+    const own = key.to.schema === table.schema && key.to.name === table.name
+    const parents = (own ? rows : made.get(`${key.to.schema}.${key.to.name}`)) ?? []
     const nullable = key.columns.some((name) => table.columns.find((column) => column.name === name)!.nullable)
     if (parents.length === 0 && !nullable) return null
     const parent = parents.length === 0 || (nullable && random() < options.nulls) ? null : pickOf(random, parents)

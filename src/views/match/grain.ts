@@ -4,7 +4,7 @@ import { constantOf } from "../../sql/typing/index.ts"
 import type { Equivalences } from "./equivalence.ts"
 import type { Facts } from "./logic/facts.ts"
 import { mayBeNull } from "./logic/nulls.ts"
-import { type Core, columnOf, type Leaf, leavesOf, paddedLeaves, type Query, type Source } from "./query.ts"
+import { type Core, columnOf, type Leaf, leavesOf, paddedLeaves, type Query, type Source, type Unit } from "./query.ts"
 import { columnsOfExpression, keyOf, type World } from "./world.ts"
 
 /** Column lists of a table of which no two rows agree: unique indexes over plain columns, in force at every moment. */
@@ -69,11 +69,14 @@ export function determinedBy(
     for (const leaf of leavesOf(core)) {
       if (single.has(leaf.id) || leaf.lateral) continue
       const unit = core.units.find((one) => leavesOf(one.core).includes(leaf))
-      // In a unit a column is also known by what ON equates it with.
+      // In a unit a column is also known by what ON equates it with, if all that ON reads is known: on that hangs whether a row is found.
+      const found = unit !== undefined && outerColumns(unit, world).every(known)
       const equated = (name: string): boolean =>
-        unit !== undefined && unit.on.some((condition) => equates(condition, leaf, name, known, world))
-      if (!keysOfSource(leaf.source).some((key) => key.columns.every((name) => columnKnown(leaf, name, key.nulls, equated))))
-        continue
+        found && unit.on.some((condition) => equates(condition, leaf, name, known, world))
+      const keyed = keysOfSource(leaf.source).some((key) =>
+        key.columns.every((name) => columnKnown(leaf, name, key.nulls, equated)),
+      )
+      if (!keyed) continue
       single.add(leaf.id)
       for (const name of namesOf(leaf.source)) add(columnOf(leaf.id, name))
       grown = true
@@ -87,6 +90,12 @@ export function determinedBy(
     return !nulls || (padded.has(leaf.id) ? !mayBeNull(column, world, new Set()) : facts.impliesNotNull(column))
   }
   return { expression: known, leaf: (leaf) => single.has(leaf.id) }
+}
+
+/** Columns that a left join compares its own with. */
+function outerColumns(unit: Unit, world: World): readonly Expression[] {
+  const own = new Set(leavesOf(unit.core).map((leaf) => leaf.id))
+  return unit.on.flatMap((condition) => columnsOfExpression(condition, world)).filter((column) => !own.has(column.relation!))
 }
 
 /** Column lists that are unique in a FROM item. */
