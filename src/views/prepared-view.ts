@@ -72,7 +72,7 @@ async function prepareView(
   const shape: ViewShape = {
     variants: shapes.flatMap((one) => one.variants),
     sets: shapes.flatMap((one) => one.sets),
-    reason: first.reason,
+    reason: shapes.some((one) => one.reason === null) ? null : first.reason,
   }
   const bases = [...new Map(tablesOf(below, world).map((table) => [table.oid, table])).values()]
   return {

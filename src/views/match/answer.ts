@@ -85,6 +85,7 @@ function overGroups(query: SelectQuery, group: Group, variant: ViewVariant, laid
     sameGrain,
     mayBeEmpty: group.keys.length === 0 || group.sets !== null,
     padded: paddedLeaves(laid.whole),
+    isLoose: laid.isLoose,
     scalarView: viewKeys.length === 0,
   })
   if (sameGrain) {

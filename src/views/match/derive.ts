@@ -12,6 +12,7 @@ import {
 import type { Equivalences } from "./equivalence.ts"
 import { isNullFor } from "./logic/nulls.ts"
 import { type Knowledge, sideOf, withoutCasts } from "./logic/side.ts"
+import { showsWhich } from "./sameness.ts"
 import { type Bucket, type BucketColumn, bucketOf, fromBucket, startOf } from "./time-bucket.ts"
 import { bucketStart } from "./time-unit.ts"
 import { toLocal } from "./time-zone.ts"
@@ -34,6 +35,8 @@ export interface DerivationOptions {
   readonly padded: boolean
   readonly knowledge: Knowledge
   readonly sameZone: boolean
+  /** Keys of the view's groups of which equal values need not be the same. */
+  readonly isLoose: (expression: Expression) => boolean
 }
 
 /** Writes expressions of the query's tables in terms of a view's columns; null where that cannot be done. */
@@ -76,6 +79,7 @@ export function derivation(options: DerivationOptions): Derive {
       if (range !== null) return range
     }
     if (expression.kind === "sublink") return sublink(expression)
+    if (showsWhich(expression, options.isLoose)) return null
     if (options.padded && !columnsOfExpression(expression, world).some((one) => covered.has(one.relation!))) return expression
     const parts = childrenOf(expression).map(derive)
     if (parts.some((part) => part === null)) return null

@@ -10,6 +10,7 @@ import { isNullFor, mayBeNull, rejectsNulls } from "./logic/nulls.ts"
 import type { Knowledge } from "./logic/side.ts"
 import { equalities, findsAtMostOne, foreignKeyBetween, losslessOrder } from "./lossless.ts"
 import { anyPart, type Core, columnOf, hasWindow, type Leaf, leavesOf, nextLeaf, paddedLeaves, type Unit } from "./query.ts"
+import { equalMeansSame } from "./sameness.ts"
 import type { ViewVariant } from "./view-variant.ts"
 import { columnsOfExpression, keyOf, mapCore, readsAny, substitute, type World } from "./world.ts"
 
@@ -35,6 +36,8 @@ export interface Overlay {
   readonly derive: Derive
   /** For conditions beside those: by what the view guarantees alone. */
   readonly deriveBefore: Derive
+  /** Keys of the view's groups of which equal values need not be the same. */
+  readonly isLoose: (expression: Expression) => boolean
   /** From the view's terms to the query's. */
   readonly toQuery: (expression: Expression) => Expression
 }
@@ -95,6 +98,11 @@ export function overlay(core: Core, variant: ViewVariant, assignment: Assignment
   const leaf = world.addLeaf({ id: nextLeaf(), alias: variant.alias, source: variant.source, lateral: false })
   const columns = variant.columns.map((column) => ({ expression: toQuery(column.expression), read: column.read(leaf.id) }))
   const plain = columns.filter(({ expression }) => !hasAggregate(expression, world) && !hasWindow(expression))
+  const looseKeys = variant.group?.keys
+    .filter((key) => !equalMeansSame(key, variant.world))
+    .map((key) => keyOf(toQuery(key), world))
+  const loose = new Set(looseKeys ?? [])
+  const isLoose = (expression: Expression): boolean => loose.size > 0 && loose.has(keyOf(expression, world))
   const deriveBy = (conditions: readonly Expression[], padded: boolean, more: readonly KeptColumn[] = []): Derive =>
     derivation({
       world,
@@ -104,6 +112,7 @@ export function overlay(core: Core, variant: ViewVariant, assignment: Assignment
       padded,
       knowledge: facts.knowledge,
       sameZone: variant.sameZone,
+      isLoose,
     })
   const before = deriveBy(gained.conditions, false)
   const tests = compensation(whole.where, gained, before)
@@ -142,6 +151,7 @@ export function overlay(core: Core, variant: ViewVariant, assignment: Assignment
     tested: tests.conditions,
     facts,
     columns,
+    isLoose,
     deriveBefore: before,
     derive: deriveBy([...gained.conditions, ...whole.where], options.padded, windows),
     toQuery,

@@ -29,6 +29,7 @@ import {
   type SetQuery,
   type Source,
 } from "./query.ts"
+import { withoutEnds } from "./semi-join.ts"
 import { columnNames, type World } from "./world.ts"
 
 /** Why a statement cannot be reasoned about. Caught inside the room. */
@@ -147,7 +148,7 @@ function reader(shape: StatementShape, findTable: FindTable, world: World): { bl
     const aggregated = [...output.map((column) => column.expression), ...having, ...order.map((key) => key.expression)]
     const group: Group | null =
       own.grouping !== null || having.length > 0 || aggregated.some((one) => hasAggregate(one, world))
-        ? { keys, sets: own.grouping?.sets ?? null }
+        ? { keys, sets: keys.length === 0 && own.grouping?.sets?.length === 1 ? null : (own.grouping?.sets ?? null) }
         : null
     if (own.grouping?.distinct) throw new UnreadableError("it says GROUP BY DISTINCT")
     if (where.some((one) => hasAggregate(one, world))) throw new UnreadableError("an aggregate belongs to an outer query")
@@ -272,7 +273,10 @@ function reader(shape: StatementShape, findTable: FindTable, world: World): { bl
   const expression = (written: Expression, scope: Scope, inFrom = false): Expression => {
     const renamed = mapExpression(written, (inner) => {
       if (inner.kind === "star") throw new UnreadableError("it uses a whole row as a value")
-      if (inner.kind === "sublink") return { ...inner, block: world.addSubquery(block(inner.block, scope)) }
+      if (inner.kind === "sublink") {
+        const query = block(inner.block, scope)
+        return { ...inner, block: world.addSubquery(inner.link === "exists" ? withoutEnds(query, world) : query) }
+      }
       if (inner.kind !== "column") return inner
       const seen = inner.relation === null ? undefined : scope.get(inner.relation)
       if (seen === undefined) throw new UnreadableError(`the column ${inner.name} could not be found`)

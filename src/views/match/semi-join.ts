@@ -31,14 +31,13 @@ function innerOf(link: Sublink, world: World): { readonly core: Core } | null {
   if (link.link !== "exists" && link.link !== "any") return null
   const query = world.subquery(link.block)
   if (query === null) return null
-  const plain = link.link === "exists" ? withoutEnds(query, world) : query
-  if (!isPlain(plain) || plain.core.units.length > 0 || plain.core.fulls.length > 0) return null
-  if (link.link === "exists") return { core: plain.core }
+  if (!isPlain(query) || query.core.units.length > 0 || query.core.fulls.length > 0) return null
+  if (link.link === "exists") return { core: query.core }
   if (link.operator !== "=" && link.operator !== null) return null
   const operand = link.operand
   if (operand === null) return null
   const sides: readonly Expression[] = operand.kind === "row" ? operand.items : [operand]
-  if (sides.length !== plain.output.length) return null
+  if (sides.length !== query.output.length) return null
   const equal = sides.map(
     (left, at) =>
       world.typing.infer({
@@ -46,11 +45,11 @@ function innerOf(link: Sublink, world: World): { readonly core: Core } | null {
         schema: null,
         name: "=",
         left,
-        right: plain.output[at]!.expression,
+        right: query.output[at]!.expression,
         quantifier: null,
       }).expression,
   )
-  return { core: { ...plain.core, where: [...plain.core.where, ...equal] } }
+  return { core: { ...query.core, where: [...query.core.where, ...equal] } }
 }
 
 /** Whether any row is there does not depend on their order, nor on a LIMIT of one or more. */

@@ -150,7 +150,7 @@ export function termOf(expression: Expression, world: World): Term | null {
 }
 
 /** False where equal texts need not be the same text. */
-function deterministic(expression: Expression, world: World): boolean {
+export function deterministic(expression: Expression, world: World): boolean {
   if (expression.kind === "collate") return false
   if (expression.kind === "column") {
     const source = world.leaf(expression.relation!)?.source
@@ -164,5 +164,7 @@ function likeOf(expression: Expression, world: World): Term["like"] {
     return null
   const pattern = constantOf(expression.right, world.typing.catalog)
   if (pattern === null || pattern.text === null || !deterministic(expression.left, world)) return null
+  // Blanks at the end of a char(n) count for LIKE, but not for equality.
+  if (domainOf(world.typing.typeOf(expression.left).info)?.domain !== "text") return null
   return { subject: keyOf(withoutCasts(expression.left, world), world), pattern: pattern.text }
 }
