@@ -466,6 +466,11 @@ function relation(name: string, columns: readonly (readonly [name: string, type:
     modifiedSinceAnalyze: 0,
     size: 8_192_000,
     rowSecurity: false,
+    policiesApply: false,
+    readable: true,
+    persistence: "permanent",
+    query: null,
+    populated: true,
     parent: null,
     bound: null,
     partitionKey: null,
@@ -482,6 +487,8 @@ function relation(name: string, columns: readonly (readonly [name: string, type:
       generated: null,
       identity: null,
       collation: null,
+      deterministic: true,
+      readable: true,
       statistics:
         width === undefined
           ? null

@@ -14,7 +14,7 @@ import { definitionOf } from "../../src/views/definition.ts"
 import { type Rewriting, viewRewriter } from "../../src/views/rewriter.ts"
 import { startServer, urlOf } from "../support/server.ts"
 import { answers, difference } from "../views/compare.ts"
-import { inReferenceOrder, poolOf, type Random, randomData, seeded } from "../views/random-data.ts"
+import { poolOf, type Random, randomData, seeded, tablesNamed } from "../views/random-data.ts"
 
 /** A labelled case; see the README beside the cases. */
 interface Case {
@@ -124,14 +124,6 @@ async function scoreCase(one: Case, catalog: Catalog, client: pg.Client, db: Dat
   } finally {
     await client.query("drop view scored")
   }
-}
-
-/** Tables whose names stand in a text, and those that their foreign keys need. */
-function tablesNamed(catalog: Catalog, text: string): ReadonlySet<string> {
-  const names = new Set(catalog.relations.map(({ name }) => name).filter((name) => new RegExp(`\\b${name}\\b`, "i").test(text)))
-  for (const relation of inReferenceOrder(catalog.relations).toReversed())
-    if (names.has(relation.name)) for (const one of relation.constraints) if (one.kind === "foreign key") names.add(one.to.name)
-  return names
 }
 
 function report(all: readonly Verdict[]): boolean {

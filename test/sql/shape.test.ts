@@ -50,9 +50,10 @@ test("a shape is plain data: it survives JSON", async () => {
 test("a star opens merged columns first, and bare names mean the side that is not padded", async () => {
   const opened = async (text: string): Promise<string> => {
     const shape = resolveShape(await statementShape(text), catalog)
-    return shape.blocks[0]!.output
-      .map(({ name, expression }) => `${name}=${expressionText(expression, { column: (c) => `${c.relation}.${c.name}${c.at ?? ""}` })}`)
-      .join(" ")
+    return shape.blocks[0]!.output.map(
+      ({ name, expression }) =>
+        `${name}=${expressionText(expression, { column: (c) => `${c.relation}.${c.name}${c.at ?? ""}` })}`,
+    ).join(" ")
   }
   const one = "(select 1 as a, 2 as k) x"
   const two = "(select 3 as k, 4 as b) y"

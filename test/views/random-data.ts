@@ -55,9 +55,23 @@ export function poolOf(statements: readonly string[]): ValuePool {
 
 const clocks = ["00:00:00", "00:00:00.000001", "12:30:00", "23:59:59.999999"]
 
-function valueFor(column: Column, pool: ValuePool, random: Random): string {
+/** Values that are equal but not the same, and those at the ends of a type. */
+function oddValue(type: string, number: number, random: Random): string | null {
+  if (type === "numeric") return pickOf(random, [`${Math.trunc(number)}.0`, `${Math.trunc(number)}.00`, "'NaN'"])
+  if (type === "double precision") return pickOf(random, ["'-0'", "0", "'NaN'", "0.1"])
+  if (type === "date" || type.startsWith("timestamp")) return pickOf(random, ["'infinity'", "'-infinity'", "'0001-12-31 BC'"])
+  return null
+}
+
+function valueFor(column: Column, pool: ValuePool, random: Random, odd: number): string {
   const { type } = column
   const number = pickOf(random, pool.numbers)
+  if (odd > 0 && random() < odd) {
+    const value = oddValue(type, number, random)
+    if (value !== null) return value
+  }
+  if (type === "text[]") return pickOf(random, ["'{}'", "'{a}'", "'{a,NULL}'", "'{x,a}'"])
+  if (type === "jsonb") return pickOf(random, ["'{}'", "'null'", `'{"a": 1.0}'`, `'{"a": 1.00}'`, "'1.0'", "'1.00'"])
   if (column.enumValues !== null && column.typeKind === "enum") return quoteLiteral(pickOf(random, column.enumValues))
   if (/^(integer|bigint|smallint)/.test(type)) return String(Math.trunc(number))
   if (type.startsWith("numeric")) return random() < 0.3 ? `${Math.trunc(number)}.5` : String(number)
@@ -68,7 +82,9 @@ function valueFor(column: Column, pool: ValuePool, random: Random): string {
     const zone = type.includes("with time zone") ? "+00" : ""
     return quoteLiteral(`${pickOf(random, pool.dates)} ${pickOf(random, clocks)}${zone}`)
   }
-  return quoteLiteral(pickOf(random, pool.texts))
+  const length = /^character(?: varying)?\((\d+)\)$/.exec(type)?.[1]
+  const text = pickOf(random, pool.texts)
+  return quoteLiteral(length === undefined ? text : text.slice(0, Number(length)))
 }
 
 /** Tables in an order in which each comes after those that its foreign keys point at. */
@@ -95,6 +111,8 @@ export interface DataOptions {
   readonly rows: number
   /** Share of NULLs in columns that allow them. */
   readonly nulls: number
+  /** Share of odd values (NaN, infinity, 1.00 beside 1.0) in the types that have such. Default: none. */
+  readonly odd?: number | undefined
 }
 
 /** INSERT statements of a small random database: few values, many NULLs and duplicates, every key respected. */
@@ -150,7 +168,7 @@ function randomRow(
 ): Record<string, string> | null {
   const row: Record<string, string> = {}
   for (const column of table.columns)
-    row[column.name] = column.nullable && random() < options.nulls ? "null" : valueFor(column, pool, random)
+    row[column.name] = column.nullable && random() < options.nulls ? "null" : valueFor(column, pool, random, options.odd ?? 0)
   for (const key of foreignKeys(table)) {
     const own = key.to.schema === table.schema && key.to.name === table.name
     const parents = (own ? rows : made.get(`${key.to.schema}.${key.to.name}`)) ?? []
@@ -160,4 +178,12 @@ function randomRow(
     for (const [at, name] of key.columns.entries()) row[name] = parent === null ? "null" : parent[key.toColumns[at]!]!
   }
   return row
+}
+
+/** Tables whose names stand in a text, and those that their foreign keys need. */
+export function tablesNamed(catalog: Catalog, text: string): ReadonlySet<string> {
+  const names = new Set(catalog.relations.map(({ name }) => name).filter((name) => new RegExp(`\\b${name}\\b`, "i").test(text)))
+  for (const relation of inReferenceOrder(catalog.relations).toReversed())
+    if (names.has(relation.name)) for (const one of relation.constraints) if (one.kind === "foreign key") names.add(one.to.name)
+  return names
 }

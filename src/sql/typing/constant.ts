@@ -86,6 +86,7 @@ export function convertConstant(constant: TypedConstant, target: TypeRef): Expre
   if (target.modifier !== null) return null
   const source = type.info.id
   const wanted = target.info.id
+  if (source === wanted && type.modifier === null) return makeConstant(target, text)
   const numbers: readonly number[] = [typeIds.smallint, typeIds.integer, typeIds.bigint, typeIds.numeric]
   if (numbers.includes(source) && numbers.includes(wanted))
     return parseValue(target.info, text) === null ? null : makeConstant(target, text)

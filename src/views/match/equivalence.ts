@@ -1,6 +1,6 @@
 import type { Expression } from "../../sql/index.ts"
 import { constantOf, domainOf, typeIds } from "../../sql/typing/index.ts"
-import { canonical } from "./canonical.ts"
+import { canonical, truth } from "./canonical.ts"
 import { equalIsSame } from "./logic/nulls.ts"
 import { withoutCasts } from "./logic/side.ts"
 import { keyOf, substitute, type World } from "./world.ts"
@@ -34,6 +34,8 @@ export function equivalencesOf(conditions: readonly Expression[], world: World):
     return made
   }
   for (const condition of conditions) {
+    const tested = condition.kind === "not" ? condition.operand : condition
+    if (tested.kind === "column") find(tested).constant ??= truth(condition === tested)
     const pair = equalPair(condition, world)
     if (pair === null) continue
     const [left, right] = pair

@@ -5,6 +5,7 @@ import type { Equivalences } from "./equivalence.ts"
 import type { Facts } from "./logic/facts.ts"
 import { mayBeNull } from "./logic/nulls.ts"
 import { type Core, columnOf, type Leaf, leavesOf, paddedLeaves, type Query, type Source, type Unit } from "./query.ts"
+import { equalMeansSame } from "./sameness.ts"
 import { columnsOfExpression, keyOf, type World } from "./world.ts"
 
 /** Column lists of a table of which no two rows agree: unique indexes over plain columns, in force at every moment. */
@@ -45,6 +46,8 @@ export function determinedBy(
   world: World,
 ): Determined {
   const keys = new Set<string>()
+  /** Columns of which not just an equal value is determined, but the very one. */
+  const exact = new Set<string>()
   const single = new Set<number>()
   const own = new Set(leavesOf(core).map((leaf) => leaf.id))
   const add = (expression: Expression): void => {
@@ -60,7 +63,9 @@ export function determinedBy(
       if (inner.kind === "sublink" || (inner.kind === "call" && inner.over !== null)) plain = false
     })
     const columns = columnsOfExpression(expression, world)
-    return plain && columns.every(known)
+    // Grouped by a numeric, its text is not determined: 1.0 and 1.00 are one group.
+    const same = (column: Expression): boolean => exact.has(keyOf(column, world)) || equalMeansSame(column, world)
+    return plain && columns.every((column) => !own.has(column.relation!) || (known(column) && same(column)))
   }
   for (const expression of given) add(expression)
   const padded = paddedLeaves(core)
@@ -78,7 +83,10 @@ export function determinedBy(
       )
       if (!keyed) continue
       single.add(leaf.id)
-      for (const name of namesOf(leaf.source)) add(columnOf(leaf.id, name))
+      for (const name of namesOf(leaf.source)) {
+        exact.add(keyOf(columnOf(leaf.id, name), world))
+        add(columnOf(leaf.id, name))
+      }
       grown = true
     }
   }

@@ -1,5 +1,5 @@
 import type { Expression } from "../../../sql/index.ts"
-import { typeIds } from "../../../sql/typing/index.ts"
+import { constantOf, typeIds } from "../../../sql/typing/index.ts"
 import { leavesOf, paddedLeaves, type Query } from "../query.ts"
 import type { World } from "../world.ts"
 
@@ -122,14 +122,32 @@ function strict(test: () => boolean): boolean {
 /** Operators that give NULL only for a NULL operand, for the types that come with PostgreSQL. */
 const total = new Set(["=", "<>", "<", "<=", ">", ">=", "+", "-", "*", "/", "%", "||", "~~", "!~~", "~~*", "!~~*", "~", "!~"])
 
+const comparisons: ReadonlySet<string> = new Set(["=", "<>", "<", "<=", ">", ">="])
+
+/** False for types with functions of their own mind: array || NULL is the array, closed paths have no sum, JSON has a null of its own. */
+function plainType(expression: Expression, world: World): boolean {
+  const { info } = world.typing.typeOf(expression)
+  return info.kind === "enum" || (info.kind === "base" && (!["A", "G", "U"].includes(info.category) || info.id === typeIds.uuid))
+}
+
 /** Functions that give NULL only for a NULL argument. */
 const totalFunctions = new Set(
   (
     "abs ceil ceiling floor round trunc sign mod power sqrt lower upper initcap length char_length character_length octet_length btrim ltrim " +
-    "rtrim left right replace reverse repeat lpad rpad strpos position md5 date_trunc date_bin extract date_part timezone " +
-    "to_char chr ascii translate starts_with make_date"
+    "rtrim left right replace reverse repeat lpad rpad strpos position md5 date_trunc date_bin timezone " +
+    "chr ascii translate starts_with make_date"
   ).split(" "),
 )
+
+/** Fields that infinity has too: its month is NULL. */
+const endlessFields: ReadonlySet<string> = new Set("epoch year isoyear decade century millennium julian".split(" "))
+
+function isTotalCall(call: Extract<Expression, { kind: "call" }>, world: World): boolean {
+  if (totalFunctions.has(call.name)) return true
+  if (call.name !== "extract" && call.name !== "date_part") return false
+  const field = call.args[0] === undefined ? null : constantOf(call.args[0], world.typing.catalog)
+  return field?.text != null && endlessFields.has(field.text.toLowerCase())
+}
 
 /** True when the expression may be NULL for a row of the query whose padded leaves are these. */
 export function mayBeNull(expression: Expression, world: World, padded: ReadonlySet<number>): boolean {
@@ -145,17 +163,19 @@ export function mayBeNull(expression: Expression, world: World, padded: Readonly
     case "constant":
       return expression.type === "null"
     case "cast":
-      return of(expression.operand)
+      // From PostgreSQL 18 on the null of JSON is cast to NULL.
+      return of(expression.operand) || (expression.operand.kind !== "constant" && !plainType(expression.operand, world))
     case "collate":
       return of(expression.operand)
     case "operator":
       if (expression.quantifier !== null || expression.schema !== null || !total.has(expression.name)) return true
+      if (!comparisons.has(expression.name) && !plainType(expression.right, world)) return true
       return of(expression.right) || (expression.left !== null && of(expression.left))
     case "call":
       if (expression.over !== null) return !["row_number", "rank", "dense_rank", "ntile", "count"].includes(expression.name)
       if (expression.schema !== null) return true
       if (expression.name === "count") return false
-      return !totalFunctions.has(expression.name) || expression.args.some(of)
+      return !isTotalCall(expression, world) || expression.args.some(of)
     case "choice":
       return expression.args.every(of)
     case "and":
