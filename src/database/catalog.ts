@@ -22,8 +22,6 @@ export interface Relation extends RelationName {
   /** Bytes of the main fork, without indexes. */
   readonly size: number
   readonly rowSecurity: boolean
-  /** Policies apply to the role that asked: it sees some rows only. */
-  readonly policiesApply: boolean
   /** The role that asked may read all columns. */
   readonly readable: boolean
   readonly persistence: "permanent" | "unlogged" | "temporary"

@@ -100,8 +100,9 @@ export async function search(
   if (fault !== null) return none(candidates, fault)
   const reasons = new Map<string, string>()
   const usable = candidates.filter((view) => {
-    const reason = view.bases.some((base) => base.policiesApply)
-      ? "row-level security applies to this role, and a view holds everybody's rows"
+    const guarded = view.bases.find((base) => base.rowSecurity)
+    const reason = guarded
+      ? `row-level security is on for ${nameOf(guarded)}: the view holds the rows that its owner may see, this role may see others`
       : view.relation.readable
         ? view.shape.reason
         : "this role may not read the view"
@@ -145,7 +146,11 @@ async function checked(
   shape: StatementShape,
   signal: AbortSignal | undefined,
 ): Promise<Omit<FoundRewriting, "parameters"> | string> {
-  const written = queryText(rewritten.query, world)
+  const written = queryText(
+    rewritten.query,
+    world,
+    shape.parameters.map(({ number }) => number),
+  )
   const fault = await sameResult(database, text, written, shape, signal)
   if (fault !== null) return fault
   return { text: written, views: rewritten.views, kind: rewritten.kind, tablesRead: rewritten.tables.map(nameOf), costs: null }

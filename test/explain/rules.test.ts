@@ -466,7 +466,6 @@ function relation(name: string, columns: readonly (readonly [name: string, type:
     modifiedSinceAnalyze: 0,
     size: 8_192_000,
     rowSecurity: false,
-    policiesApply: false,
     readable: true,
     persistence: "permanent",
     query: null,

@@ -4,7 +4,7 @@ import { readCatalog } from "../../src/database/read-catalog.ts"
 import { definitionOf } from "../../src/views/definition.ts"
 import { filterIndex } from "../../src/views/filter-index.ts"
 import { type FoundRewriting, prepareSearch, type Searchable, search } from "../../src/views/search.ts"
-import { answers, difference } from "./compare.ts"
+import { type Answer, answers, byValue, difference } from "./compare.ts"
 import { randomSchema, schemaText, type TableSpec } from "./generate.ts"
 import { type Form, randomForm } from "./generate-forms.ts"
 import { pickOf, type Random, randomData, seeded, type ValuePool } from "./random-data.ts"
@@ -78,7 +78,8 @@ async function runRound(
   figures: Figures,
   options: DifferentialOptions,
 ): Promise<void> {
-  const tables = randomSchema(random)
+  const odd = random() < 0.3
+  const tables = randomSchema(random, odd)
   const schema = schemaText(tables)
   await client.query(`drop schema public cascade; create schema public; ${schema}`)
   const forms = new Map<string, Form>()
@@ -95,7 +96,7 @@ async function runRound(
   for (const [name, { view }] of forms) await client.query(`drop materialized view ${name}; create view ${name} as ${view}`)
   for (const [name, form] of forms) {
     for (let query = 0; query < 3 && figures.pairs < options.pairs && !options.enough?.(figures); query++)
-      await runPair(client, db, { name, form, schema, tables, ready }, random, figures, options)
+      await runPair(client, db, { name, form, schema, tables, ready, odd }, random, figures, options)
   }
 }
 
@@ -105,6 +106,8 @@ interface Pair {
   readonly schema: string
   readonly tables: readonly TableSpec[]
   readonly ready: Searchable
+  /** Its tables hold values that are equal but not the same. */
+  readonly odd: boolean
 }
 
 async function runPair(
@@ -115,8 +118,11 @@ async function runPair(
   figures: Figures,
   options: DifferentialOptions,
 ): Promise<void> {
-  const query = pair.form.query(random)
-  if (!(await accepts(client, `explain ${query}`))) return
+  const { text: query, values } =
+    random() < 0.3 ? parametrised(pair.form.query(random)) : { text: pair.form.query(random), values: [] }
+  if (!(await accepts(client, values.length === 0 ? `explain ${query}` : `prepare tried as ${query}; deallocate tried`))) return
+  // A rewriting for any values must hold for others too.
+  const anyValues = values.length > 0 && random() < 0.5
   figures.pairs++
   const views = pair.ready.views.filter((view) => view.definition.name === pair.name)
   const mistake = (rewriting: string, what: string, data: string): void => {
@@ -124,7 +130,13 @@ async function runPair(
   }
   let found: Awaited<ReturnType<typeof search>>
   try {
-    found = await search({ ...pair.ready, views, index: filterIndex(views) }, db, query, undefined, undefined)
+    found = await search(
+      { ...pair.ready, views, index: filterIndex(views) },
+      db,
+      query,
+      anyValues || values.length === 0 ? undefined : values,
+      undefined,
+    )
   } catch (error) {
     mistake("(none)", error instanceof Error ? (error.stack ?? error.message) : String(error), "")
     return
@@ -140,12 +152,18 @@ async function runPair(
   const catalog = { relations: [...pair.ready.library.relations()] }
   const names = new Set(pair.tables.map((table) => table.name))
   for (let at = 0; at < options.databases; at++) {
-    const data = randomData(catalog, names, pool, random, { rows: pickOf(random, [4, 15, 30]), nulls: 0.15 })
+    const data = randomData(catalog, names, pool, random, {
+      rows: pickOf(random, [4, 15, 30]),
+      nulls: 0.15,
+      odd: pair.odd ? 0.2 : 0,
+    })
     try {
-      const [expected, actual] = await answers(client, [data, query, found.outcome.text])
+      const bound = anyValues && at > 0 ? values.map((value) => otherValue(value, random)) : values
+      const [expected, actual] = await answers(client, [data, ...run("a", query, bound), ...run("b", found.outcome.text, bound)])
       figures.runs++
       if (expected!.rows.length > 0) figures.filled++
-      const what = difference(expected!, actual!)
+      const same = pair.odd ? byValue : (one: Answer): Answer => one
+      const what = difference(same(expected!), same(actual!))
       if (what === null) continue
       mistake(found.outcome.text, what, data)
     } catch (error) {
@@ -153,6 +171,31 @@ async function runPair(
     }
     return
   }
+}
+
+/** The query with the constants that it compares with as parameters. */
+function parametrised(query: string): { readonly text: string; readonly values: readonly string[] } {
+  const values: string[] = []
+  const text = query.replace(/(<>|<=|>=|=|<|>) ('[^']*'|\d+(?:\.5)?)(?![\w'.])/g, (_match, operator, constant) => {
+    values.push(String(constant).replaceAll("'", ""))
+    return `${operator} $${values.length}`
+  })
+  return { text, values }
+}
+
+/** Another value that can stand in its place. */
+function otherValue(value: string, random: Random): string {
+  if (/^\d{4}-/.test(value)) return pickOf(random, pool.dates)
+  return /^\d/.test(value) ? String(pickOf(random, pool.numbers)) : pickOf(random, [value, ...pool.texts])
+}
+
+function run(name: string, text: string, values: readonly string[]): readonly string[] {
+  if (values.length === 0) return [text]
+  return [
+    `prepare ${name} as ${text}`,
+    `execute ${name}(${values.map((value) => `'${value}'`).join(", ")})`,
+    `deallocate ${name}`,
+  ]
 }
 
 async function accepts(client: pg.Client, statement: string): Promise<boolean> {

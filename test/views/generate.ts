@@ -14,7 +14,18 @@ export interface TableSpec {
 
 export interface ColumnSpec {
   readonly name: string
-  readonly type: "int" | "bigint" | "numeric(10,2)" | "text" | "date" | "timestamp" | "boolean"
+  readonly type:
+    | "int"
+    | "bigint"
+    | "numeric(10,2)"
+    | "text"
+    | "date"
+    | "timestamp"
+    | "boolean"
+    // Types whose equal values may differ, or whose values depend on a zone.
+    | "numeric"
+    | "double precision"
+    | "timestamptz"
   readonly notNull: boolean
 }
 
@@ -30,8 +41,13 @@ const types: readonly ColumnSpec["type"][] = [
   "boolean",
 ]
 
-/** Two to four tables: the first ones with keys that later ones refer to, the last without a key now and then. */
-export function randomSchema(random: Random): readonly TableSpec[] {
+const oddTypes: readonly ColumnSpec["type"][] = ["numeric", "numeric", "double precision", "timestamptz", "timestamptz"]
+
+/**
+ * Two to four tables: the first ones with keys that later ones refer to, the last without a key now and then. `odd` for types whose equal
+ * values may differ.
+ */
+export function randomSchema(random: Random, odd: boolean): readonly TableSpec[] {
   const tables: TableSpec[] = []
   const count = 3 + Math.floor(random() * 2)
   for (let at = 0; at < count; at++) {
@@ -51,7 +67,11 @@ export function randomSchema(random: Random): readonly TableSpec[] {
     }
     const width = 3 + Math.floor(random() * 3)
     for (let more = 0; more < width; more++)
-      columns.push({ name: `c${more + 1}`, type: pickOf(random, types), notNull: random() < 0.4 })
+      columns.push({
+        name: `c${more + 1}`,
+        type: pickOf(random, odd && random() < 0.5 ? oddTypes : types),
+        notNull: random() < 0.4,
+      })
     const unique = random() < 0.25 ? [pickOf(random, columns.slice(1)).name] : []
     tables.push({ name, columns, key: keyed ? ["id"] : [], unique, references })
   }
@@ -120,6 +140,8 @@ function constant(type: ColumnSpec["type"], random: Random): string {
     case "bigint":
       return String(pickOf(random, numbers))
     case "numeric(10,2)":
+    case "numeric":
+    case "double precision":
       return random() < 0.3 ? `${pickOf(random, numbers)}.5` : String(pickOf(random, numbers))
     case "text":
       return `'${pickOf(random, texts)}'`
@@ -127,6 +149,8 @@ function constant(type: ColumnSpec["type"], random: Random): string {
       return `'${pickOf(random, days)}'`
     case "timestamp":
       return `'${pickOf(random, days)}${random() < 0.3 ? " 12:30" : ""}'`
+    case "timestamptz":
+      return `'${pickOf(random, days)}${random() < 0.3 ? " 12:30" : ""}${random() < 0.7 ? "+00" : ""}'`
     case "boolean":
       return random() < 0.5 ? "true" : "false"
   }
@@ -184,7 +208,15 @@ function computed(one: Typed, random: Random): Typed {
       ? { ...one, text: `date_trunc('${pickOf(random, ["month", "quarter", "year", "week"])}', ${one.text})::date` }
       : { ...one, text: `date_trunc('${pickOf(random, units)}', ${one.text}::timestamp)`, type: "timestamp" }
   }
-  if (one.type === "numeric(10,2)" && roll < 0.2) return { ...one, text: `coalesce(${one.text}, 0)`, notNull: true }
+  if (one.type === "timestamptz" && roll < 0.6) {
+    const zone = pickOf(random, ["UTC", "Europe/Berlin", "Asia/Kolkata"])
+    if (random() < 0.5) return { ...one, text: `date_trunc('${pickOf(random, units)}', ${one.text}, '${zone}')` }
+    return { ...one, text: `(${one.text} at time zone '${zone}')::date`, type: "date" }
+  }
+  if (one.type === "numeric" && roll < 0.4)
+    return { ...one, text: `${one.text}${pickOf(random, ["::text || 'x'", "::text"])}`, type: "text" }
+  if (one.type === "numeric" && roll < 0.5) return { ...one, text: `scale(${one.text})`, type: "int", notNull: false }
+  if (one.type === "numeric(10,2)" && roll < 0.2) return { ...one, text: `coalesce(${one.text}, 0.00)`, notNull: true }
   return one
 }
 
@@ -198,7 +230,7 @@ function aggregate(on: readonly Typed[], random: Random): Typed {
   const made = (text: string, type: ColumnSpec["type"], notNull = false): Typed => ({ text: `${text}${filter}`, type, notNull })
   if (roll < 0.28) return made("count(*)", "bigint", true)
   if (roll < 0.4) return made(`count(${one.text})`, "bigint", true)
-  const numeric = on.filter(({ type }) => type === "int" || type === "bigint" || type === "numeric(10,2)")
+  const numeric = on.filter(({ type }) => type === "int" || type === "bigint" || type.startsWith("numeric"))
   if (roll < 0.7 && numeric.length > 0) {
     const summed = pickOf(random, numeric)
     const name = pickOf(random, ["sum", "sum", "avg"])

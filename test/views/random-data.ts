@@ -140,7 +140,7 @@ export function randomData(
       const id = table.columns.find(({ name }) => primary.length === 1 && name === primary[0])
       if (id !== undefined && /^(integer|bigint)/.test(id.type) && !referring.has(id.name) && random() < 0.7)
         row[id.name] = String(at + 1)
-      const keys = unique.map((columns) => `${columns} ${columns.map((name) => row[name]).join(" ")}`)
+      const keys = unique.map((columns) => `${columns} ${columns.map((name) => same(row[name]!)).join(" ")}`)
       if (keys.some((key) => seen.has(key))) continue
       for (const key of keys) if (!key.includes("null")) seen.add(key)
       rows.push(row)
@@ -156,6 +156,11 @@ export function randomData(
     )
   }
   return statements.join(";\n")
+}
+
+/** The text that equal values share. */
+function same(value: string): string {
+  return value.replace(/\.0+$/, "").replace(/^'-0'$/, "0")
 }
 
 function randomRow(

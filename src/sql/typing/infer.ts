@@ -344,7 +344,8 @@ export function typing(scope: TypingScope): Typing {
   return {
     catalog,
     infer: (expression) => settled(infer(expression)),
-    typeOf: (expression) => settled(infer(expression)).type,
+    // Asking is no use: a parameter without its cast stays unknown.
+    typeOf: (expression) => (expression.kind === "parameter" ? unknown : settled(infer(expression)).type),
     inferAs: (expression, type) => to(infer(expression), type),
     functionOf,
     operatorOf,

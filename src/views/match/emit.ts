@@ -26,14 +26,21 @@ import { columnsOfExpression, columnType, expressionsOf, mapQuery, substitute, t
 /** Which relation of the statement each leaf in sight is. */
 type Scope = ReadonlyMap<number, number>
 
-/** SQL of a query. */
-export function queryText(query: Query, world: World): string {
+/** SQL of a query that takes these parameters, whether it has a use for them or not: whoever runs it binds what the first one took. */
+export function queryText(query: Query, world: World, parameters: readonly number[]): string {
   const writer = new Writer(world)
   writer.query(query, null, "statement", new Map())
-  return blockText({ blocks: writer.blocks, relations: writer.relations })
+  const text = blockText({ blocks: writer.blocks, relations: writer.relations })
+  const idle = parameters.flatMap((number) => {
+    const type = writer.parameters.has(number) ? null : world.parameterType(number)
+    return type === null ? [] : [`$${number}::${type.info.text}`]
+  })
+  // Nothing reads it, so nothing is run.
+  return idle.length === 0 ? text : `WITH unused AS (SELECT ${idle.join(", ")}) ${text}`
 }
 
 class Writer {
+  readonly parameters = new Set<number>()
   readonly blocks: QueryBlock[] = []
   readonly relations: ShapeRelation[] = []
   readonly #aliases = new Set<string>()
@@ -113,6 +120,7 @@ class Writer {
 
   #expression(expression: Expression, block: number, scope: Scope): Expression {
     return mapExpression(expression, (inner) => {
+      if (inner.kind === "parameter") this.parameters.add(inner.number)
       if (inner.kind === "column") return { ...inner, relation: scope.get(inner.relation!) ?? inner.relation }
       if (inner.kind !== "sublink") return inner
       const role =

@@ -15,8 +15,10 @@ export function keysOfTable(
 ): readonly { readonly columns: readonly string[]; readonly nulls: boolean }[] {
   // An inheritance parent's rows include its children's, for which its indexes do not speak.
   if (table.kind !== "partitioned table" && table.children.length > 0 && !only) return []
+  // Texts that a collation takes for equal may be two of an index that is sorted by another one.
+  const strict = new Set(table.columns.filter(({ deterministic }) => deterministic).map(({ name }) => name))
   return table.indexes
-    .filter(isKey)
+    .filter((index) => isKey(index) && index.columns.every(({ column }) => strict.has(column!)))
     .map((index) => ({ columns: index.columns.map(({ column }) => column!), nulls: !index.primary }))
 }
 

@@ -10,6 +10,8 @@ export interface World {
   /** Keeps a subquery and gives the number that a sublink refers to it by. */
   readonly addSubquery: (query: Query) => number
   readonly typing: Typing
+  /** The type that a parameter was used with; null when it was not. */
+  readonly parameterType: (number: number) => TypeRef | null
   /** From now on everything of another world is known here too. */
   readonly see: (other: World) => void
 }
@@ -43,6 +45,10 @@ export function newWorld(catalog: TypeCatalog): World {
       lastSubquery += 1
       subqueries.set(lastSubquery, query)
       return lastSubquery
+    },
+    parameterType: (number) => {
+      const info = catalog.typeById(parameters.get(number) ?? 0)
+      return info === null ? null : { info, modifier: null }
     },
     typing: typing({
       catalog,

@@ -156,8 +156,11 @@ export function mayBeNull(expression: Expression, world: World, padded: Readonly
     case "column": {
       const leaf = world.leaf(expression.relation!)
       if (leaf === null || padded.has(leaf.id)) return true
-      if (leaf.source.kind === "table")
-        return leaf.source.table.columns.find((column) => column.name === expression.name)?.nullable ?? true
+      if (leaf.source.kind === "table") {
+        const { table } = leaf.source
+        // What a foreign table declares nobody enforces.
+        return table.kind === "foreign table" || (table.columns.find(({ name }) => name === expression.name)?.nullable ?? true)
+      }
       return leaf.source.kind !== "derived" || outputMayBeNull(leaf.source.query, expression.name, world)
     }
     case "constant":
