@@ -9,7 +9,7 @@ import { answers, byValue, difference } from "./compare.ts"
 import { poolOf, randomData, seeded, tablesNamed } from "./random-data.ts"
 
 /** Random databases for each rewriting: SELECTO_DATABASES for more. */
-const databases = Number(process.env.SELECTO_DATABASES ?? 12)
+const databases = Number(process.env.SELECTO_DATABASES ?? 5)
 const seed = Number(process.env.SELECTO_SEED ?? Math.floor(Math.random() * 1e6))
 
 eachServer(

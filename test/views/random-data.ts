@@ -132,7 +132,7 @@ export function randomData(
     const referring = new Set(foreignKeys(table).flatMap((key) => key.columns))
     const seen = new Set<string>()
     const rows: Record<string, string>[] = []
-    const count = random() < 0.1 ? 0 : 1 + Math.floor(random() * options.rows)
+    const count = random() < 0.06 ? 0 : 1 + Math.floor(random() * options.rows)
     for (let at = 0; at < count; at++) {
       const row = randomRow(table, made, rows, pool, random, options)
       if (row === null) continue
