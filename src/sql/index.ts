@@ -38,5 +38,5 @@ export {
   type ViewText,
 } from "./shape-reader.ts"
 export { fillSlots, slotText } from "./slots.ts"
-export { identityOf, isNode, nodesOf, soleStatement, type TreeNode, writeTree } from "./tree.ts"
 export { blockText, type WrittenStatement } from "./statement-text.ts"
+export { identityOf, isNode, nodesOf, soleStatement, type TreeNode, writeTree } from "./tree.ts"

@@ -148,7 +148,7 @@ function bestBy<T>(items: readonly T[], score: (item: T) => number): readonly T[
 
 function preferredIn(catalog: TypeCatalog, category: string, id: number): boolean {
   const type = catalog.typeById(id)
-  return type !== null && type.preferred && type.category === category
+  return type?.preferred === true && type.category === category
 }
 
 /** True when a value of the type may stand where the parameter type is asked for, without a cast being written. */
