@@ -50,7 +50,9 @@ export interface CollectorHealth {
 
 /** A part that takes longer than this part of an interval is read so much less often. */
 const partBudget = 1 / 100
+/** Sessions whose statement is known by its text, in one sample; and how long a transaction must last to be one of them. */
 const lookedUp = 50
+const longMs = 1000
 /** Rounds until the upkeep of indexes is looked at again, when that failed. */
 const upkeepAgain = 10
 
@@ -304,13 +306,14 @@ export class Collector {
     this.state.absorbSample({ at: this.#clock.monotonic(), sessions, blocked })
   }
 
-  /** Sessions with their statements' names, from the server's id of it, or for those in trouble from the text. */
+  /** Sessions with their statements' names, from the server's id of it, or for those that hold others up, or may, from the text. */
   async #named(reader: Reader, rows: readonly SessionRow[], concerned: ReadonlySet<number>): Promise<ServerSession[]> {
     const nameOf = (fingerprint: string) => ({ fingerprint, summary: this.#names.describe(fingerprint)?.summary ?? null })
     const unnamed = rows
-      .filter(({ pid, queryId, transactionMs }) => {
+      .filter(({ pid, state, queryId, transactionMs }) => {
         const known = queryId !== null && this.#names.get(queryId) !== undefined
-        return !known && (concerned.has(pid ?? 0) || (transactionMs ?? 0) > 10_000)
+        const held = state !== "active" && transactionMs !== null
+        return !known && (concerned.has(pid ?? 0) || held || (transactionMs ?? 0) > longMs)
       })
       .slice(0, lookedUp)
       .map(({ pid }) => pid!)
