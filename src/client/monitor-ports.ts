@@ -10,7 +10,7 @@ export function monitorPorts(database: Database): MonitorPorts {
   return {
     database,
     indexes: {
-      advise: async (workload, options) => (await advise(database, workload, options)).recommendations,
+      advise: (workload, options) => advise(database, workload, options),
       unused: (options) => unusedIndexes(database, options),
       duplicates: (options) => duplicateIndexes(database, options),
       invalid: (options) => invalidIndexes(database, options),

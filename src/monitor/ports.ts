@@ -22,13 +22,19 @@ export interface IndexPort {
   advise(
     workload: readonly { readonly text: string; readonly calls: number }[],
     options: { readonly timeLimit: number; readonly signal?: AbortSignal | undefined },
-  ): Promise<readonly AdvisedIndex[]>
+  ): Promise<IndexAdvice>
   /** Indexes that nothing has used since `since`; null: since the cluster was made. */
   unused(options: {
     readonly signal?: AbortSignal | undefined
   }): Promise<{ readonly indexes: readonly UnusedIndex[]; readonly since: Date | null }>
   duplicates(options: { readonly signal?: AbortSignal | undefined }): Promise<readonly DuplicateIndex[]>
   invalid(options: { readonly signal?: AbortSignal | undefined }): Promise<readonly BrokenIndex[]>
+}
+
+export interface IndexAdvice {
+  readonly recommendations: readonly AdvisedIndex[]
+  /** True when the time limit ended the search. */
+  readonly partial: boolean
 }
 
 /** A recommendation of the index advisor, as far as an alert tells it. */

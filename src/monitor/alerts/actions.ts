@@ -12,6 +12,14 @@ export interface ActionResult {
 
 export const noResult: ActionResult = { recommendations: null, issues: null, error: null }
 
+/** Of an alert that came together with more than are looked into. */
+export const tooMany: ActionResult = { ...noResult, error: "It was not looked into: too many came together." }
+
+/** Whether more is to be found out before the alert is told. */
+export function asks({ settings }: Tracked): boolean {
+  return settings.action === "suggest_index" || settings.action === "optimize_query"
+}
+
 /** What actions ask of the monitor. */
 export interface ActionSources {
   readonly ports: MonitorPorts
@@ -21,15 +29,15 @@ export interface ActionSources {
   plan(fingerprint: string): Promise<Plan | null>
 }
 
-/** Most time that the advisor may take for an alert. */
-const adviceMs = 20_000
+/** Most time that the advisor may take for an alert; alerts that need no looking into do not wait for it. */
+const adviceMs = 60_000
 const catalogMs = 5000
 
 /** Does what the alert's rule asks for. Never rejects: an alert is told without what could not be found out. */
 export async function act(alert: Tracked, sources: ActionSources, signal: AbortSignal): Promise<ActionResult> {
   try {
     const { action } = alert.settings
-    if (action === "suggest_index") return { ...noResult, recommendations: await suggestIndexes(alert, sources, signal) }
+    if (action === "suggest_index") return { ...noResult, ...(await suggestIndexes(alert, sources, signal)) }
     if (action === "optimize_query") return { ...noResult, issues: await planIssues(alert, sources, signal) }
     return noResult
   } catch (error) {
@@ -41,7 +49,7 @@ async function suggestIndexes(
   { measurement }: Tracked,
   { ports, workload }: ActionSources,
   signal: AbortSignal,
-): Promise<readonly AdvisedIndex[]> {
+): Promise<Pick<ActionResult, "recommendations" | "error">> {
   if (ports.indexes === null) throw new ActionFailure("There is no index advisor here: connect() hands it to the monitor.")
   const { fingerprint, subject, evidence } = measurement
   const table = typeof evidence?.table === "string" ? subject : null
@@ -50,10 +58,15 @@ async function suggestIndexes(
     throw new ActionFailure(
       "No statement on it is known, so the index advisor was not asked: it needs pg_stat_statements, or calls through this process.",
     )
-  const advised = await ports.indexes.advise(statements, { timeLimit: adviceMs, signal })
-  const here = advised.filter(({ schema, table: name }) => table === null || `${schema}.${name}` === table)
-  return here.sort((a, b) => verifiedFirst(a) - verifiedFirst(b))
+  const advice = await ports.indexes.advise(statements, { timeLimit: adviceMs, signal })
+  const here = advice.recommendations.filter(({ schema, table: name }) => table === null || `${schema}.${name}` === table)
+  const recommendations = here.sort((a, b) => verifiedFirst(a) - verifiedFirst(b))
+  if (recommendations.length > 0) return { recommendations, error: null }
+  return { recommendations, error: advice.partial ? unfinished : noIndexHelps }
 }
+
+const unfinished = `The index advisor had found nothing after ${adviceMs / 1000} s; ask it with more time: selecto advise.`
+const noIndexHelps = "The index advisor found no index that makes the statements on it cheaper."
 
 async function planIssues(
   { measurement }: Tracked,

@@ -1,5 +1,5 @@
 import type { Clock } from "../recorder.ts"
-import { type ActionResult, type ActionSources, act, noResult } from "./actions.ts"
+import { type ActionResult, type ActionSources, act, asks, noResult, tooMany } from "./actions.ts"
 import type { Alert, AlertChange } from "./alert.ts"
 import type { AlertChannel, AlertLogger, AlertNotification } from "./channel.ts"
 import { alertLine } from "./channels/lines.ts"
@@ -39,6 +39,8 @@ export class Alerting {
   readonly #loud = new Set<string>()
   readonly #abort = new AbortController()
   #telling: Promise<void> = Promise.resolve()
+  /** Alerts that are looked into first: a minute of the advisor must not hold up a page. A rule is in one of the two, so its alerts keep their order. */
+  #looking: Promise<void> = Promise.resolve()
 
   constructor(options: AlertingOptions) {
     this.#options = options
@@ -53,7 +55,10 @@ export class Alerting {
     const known = new Set(this.engine.alerts.map(({ id }) => id))
     for (const id of this.#results.keys()) if (!known.has(id)) this.#results.delete(id)
     for (const id of this.#loud) if (!known.has(id)) this.#loud.delete(id)
-    if (told.length > 0) this.#telling = this.#telling.then(() => this.#tell(told))
+    const looked = told.filter(({ alert }) => asks(alert))
+    if (looked.length < told.length)
+      this.#telling = this.#telling.then(() => this.#tell(told.filter(({ alert }) => !asks(alert))))
+    if (looked.length > 0) this.#looking = this.#looking.then(() => this.#tell(looked))
     return told
   }
 
@@ -91,13 +96,13 @@ export class Alerting {
 
   /** Resolves when everything found so far was told, and channels have taken it or given it up. */
   async settled(): Promise<void> {
-    await this.#telling
+    await Promise.all([this.#telling, this.#looking])
     for (const outbox of [...this.#outboxes, ...this.#hearts]) await outbox.settled()
   }
 
   async close(): Promise<void> {
     this.#abort.abort()
-    await this.#telling
+    await Promise.all([this.#telling, this.#looking])
     await Promise.all([...this.#outboxes, ...this.#hearts].map((outbox) => outbox.close()))
   }
 
@@ -141,10 +146,9 @@ export class Alerting {
     let acted = 0
     for (const group of groups.values()) {
       for (const { change, alert } of group) {
-        const asks = alert.settings.action === "suggest_index" || alert.settings.action === "optimize_query"
-        if (!asks || change !== "firing" || this.#silences.covers(alert, this.#options.clock.monotonic())) continue
-        if (acted++ >= actedOn) break
-        this.#results.set(alert.id, await act(alert, this.#options.actions, this.#abort.signal))
+        if (!asks(alert) || change !== "firing" || this.#silences.covers(alert, this.#options.clock.monotonic())) continue
+        const result = acted++ < actedOn ? await act(alert, this.#options.actions, this.#abort.signal) : tooMany
+        this.#results.set(alert.id, result)
       }
       this.#pass(group)
     }

@@ -1,6 +1,11 @@
-import { expect, onTestFinished, test } from "vitest"
+import { expect, onTestFinished, test, vi } from "vitest"
+import { Alerting } from "../../../src/monitor/alerts/alerting.ts"
+import type { Evidence } from "../../../src/monitor/alerts/evidence.ts"
+import { defaultOutboxTimes } from "../../../src/monitor/alerts/outbox.ts"
+import { defaultTimes, ruleSettings } from "../../../src/monitor/alerts/settings.ts"
 import type { Alert, AlertNotification } from "../../../src/monitor/index.ts"
 import { createMonitor, type MonitorOptions } from "../../../src/monitor/index.ts"
+import type { IndexAdvice, IndexPort } from "../../../src/monitor/ports.ts"
 import { testClock } from "../clock.ts"
 
 /** A monitor of calls only, whose minutes pass when told to. */
@@ -80,6 +85,43 @@ test("a channel that never answers holds up neither judging nor the other channe
     { channel: "stuck", sent: 0, waiting: 1 },
     { channel: "other", sent: 1, waiting: 0 },
   ])
+})
+
+test("an alert that is looked into holds up no other; when nothing is found out, it says why", async () => {
+  let found: (advice: IndexAdvice) => void = () => {}
+  const asked = vi.fn(() => new Promise<IndexAdvice>((resolve) => (found = resolve)))
+  const sent: AlertNotification[] = []
+  const channel = { name: "test", send: async (notification: AlertNotification) => void sent.push(notification) }
+  const rules = (["missing_index", "connections"] as const).map((type) => {
+    const settings = ruleSettings([{ type, for: 0 }], null)[0]!
+    const value = type === "missing_index" ? 0 : 1
+    const measure = () => [{ subject: "public.orders", fingerprint: null, value, summary: () => type }]
+    return { ...settings, rule: { ...settings.rule, measure } }
+  })
+  const alerting = new Alerting({
+    rules,
+    times: defaultTimes,
+    channels: [channel],
+    heartbeat: [],
+    logger: null,
+    outbox: defaultOutboxTimes,
+    clock: testClock(),
+    actions: {
+      ports: { database: null, explain: null, indexes: { advise: asked } as unknown as IndexPort },
+      workload: () => [{ text: "select 1", calls: 1 }],
+      plan: async () => null,
+    },
+    onAlert: () => {},
+  })
+  onTestFinished(() => alerting.close())
+  const types = (): string[] => sent.flatMap(({ alerts }) => alerts.map(({ alert }) => alert.type))
+  alerting.evaluate({ now: 0, database: "shop" } as Evidence)
+  await expect.poll(types).toEqual(["connections"])
+  expect(asked).toHaveBeenCalledOnce()
+  found({ recommendations: [], partial: true })
+  await alerting.settled()
+  expect(types()).toEqual(["connections", "missing_index"])
+  expect(sent[1]!.alerts[0]!.alert).toMatchObject({ recommendations: [], actionError: expect.stringContaining("after 60 s") })
 })
 
 test("a sign of life goes out each time that rules are judged, whatever they say", async () => {
