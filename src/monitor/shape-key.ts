@@ -9,6 +9,10 @@ for (let code = 48; code < 58; code++) kinds[code] = digit
 for (let code = 65; code < 91; code++) kinds[code] = word
 for (let code = 97; code < 123; code++) kinds[code] = word
 kinds[95] = word
+/** What goes on with a word, in lower case; 0 for what ends it. */
+const parts = new Uint8Array(128)
+for (let code = 0; code < 128; code++)
+  if (kinds[code] === word || kinds[code] === digit || code === 36) parts[code] = code >= 65 && code < 91 ? code + 32 : code
 
 /** Longer texts are told apart by their beginning. */
 const longest = 16_384
@@ -58,10 +62,10 @@ export function shapeKey(text: string): number {
         b = Math.imul(b ^ gap, 0x5bd1e995)
         for (; at < end; at++) {
           const letter = text.charCodeAt(at)
-          if (letter < 128 && kinds[letter] !== word && kinds[letter] !== digit && letter !== dollar) break
-          const lower = letter >= 65 && letter < 91 ? letter + 32 : letter
-          a = Math.imul(a ^ lower, 0x01000193)
-          b = Math.imul(b ^ lower, 0x5bd1e995)
+          const part = letter < 128 ? parts[letter]! : letter
+          if (part === 0) break
+          a = Math.imul(a ^ part, 0x01000193)
+          b = Math.imul(b ^ part, 0x5bd1e995)
           b ^= b >>> 15
         }
         lastWordWasIn = at - start === 2 && (code === 73 || code === 105) && (text.charCodeAt(start + 1) | 32) === 110
