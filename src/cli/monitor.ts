@@ -136,6 +136,7 @@ function statements(
   width: number,
 ): string {
   if (all === null) return "No statements: pg_stat_statements cannot be read."
+  if (all.length === 0) return `No statement ran in these ${seconds.toFixed(1)} s.`
   const rows = [...all]
     .sort((a, b) => order(b) - order(a))
     .slice(0, limit)

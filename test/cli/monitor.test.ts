@@ -63,6 +63,12 @@ for (const version of serverVersions)
       expect(terminal.lines[0]).toContain("critical: The sequence public.full_seq is at 95 of 100")
     })
 
+    test("a server on which nothing runs has no table", async () => {
+      const terminal = recorder()
+      await monitorCommand(terminal, { databaseUrl: database.url, once: true, interval: 0.2 })
+      expect(terminal.lines[0]).toMatch(/\nNo statement ran in these 0\.\d s\.|\nNo statements: /)
+    })
+
     test("Ctrl-C ends it, and nothing of it is left on the server", async () => {
       const end = new AbortController()
       const terminal = { ...recorder(), out: () => end.abort() }

@@ -68,7 +68,7 @@ export function statementsPart(): Part<StatementsReading> {
     async read(reader: Reader) {
       const { columns } = reader
       const schema = columns.statementsSchema
-      if (schema === null) return { ...nothing, missing: whyMissing(reader) }
+      if (schema === null) return { ...nothing, missing: await whyMissing(reader) }
       const info = columns.has("pg_stat_statements_info")
         ? await reader.rows(
             { evictions: ["number", "i.dealloc"], statsReset: ["milliseconds", "i.stats_reset"] },
@@ -194,17 +194,25 @@ const nothing: Omit<StatementsReading, "missing"> = {
   statsReset: null,
 }
 
-function whyMissing({ columns }: Reader): StatementsReading["missing"] {
-  return columns.extension.available === null
-    ? {
-        reason: "The server does not bring pg_stat_statements.",
-        remedy: "Install PostgreSQL's contrib modules on the server (the package postgresql-contrib).",
-      }
-    : {
-        reason: "pg_stat_statements is not in this database.",
-        remedy:
-          "Add pg_stat_statements to shared_preload_libraries, restart, and run CREATE EXTENSION pg_stat_statements in this database.",
-      }
+async function whyMissing(reader: Reader): Promise<StatementsReading["missing"]> {
+  if (reader.columns.extension.available === null)
+    return {
+      reason: "The server does not bring pg_stat_statements.",
+      remedy: "Install PostgreSQL's contrib modules on the server (the package postgresql-contrib).",
+    }
+  // Its settings are there as soon as its library is loaded: whoever need not restart is not told to.
+  const [library] = await reader.rows(
+    { loaded: ["flag", "pg_catalog.current_setting('pg_stat_statements.max', true) is not null"] },
+    "",
+  )
+  const create = "CREATE EXTENSION pg_stat_statements"
+  return {
+    reason: "pg_stat_statements is not in this database.",
+    remedy:
+      library?.loaded === true
+        ? create
+        : `Add pg_stat_statements to shared_preload_libraries, restart, and run ${create} in this database.`,
+  }
 }
 
 /** The text of statements by queryid; a text that this role may not see is left out. The whole file of texts is read for it. */
