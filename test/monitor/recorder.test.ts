@@ -1,5 +1,6 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import { describe, expect, onTestFinished, test } from "vitest"
-import { createMonitor, type Monitor, type MonitorOptions } from "../../src/monitor/index.ts"
+import { createMonitor, type Monitor, type MonitorOptions, type Observation } from "../../src/monitor/index.ts"
 import type { StatementMetrics } from "../../src/monitor/metrics.ts"
 
 /** A monitor whose clocks stand still until they are moved. */
@@ -240,6 +241,19 @@ describe("listeners", () => {
     expect(monitor.health().listenerErrors).toBe(3)
     expect(totals(monitor.metrics()).calls).toBe(3)
   })
+})
+
+test("the channel has every call of every monitor while somebody subscribes, and none after", () => {
+  const heard: string[] = []
+  const hear = (message: unknown): void => void heard.push((message as Observation).text)
+  const [one, other] = [testMonitor().monitor, testMonitor().monitor]
+  call(one, "select 0", 1)
+  subscribe("selecto:query", hear)
+  call(one, "select 1", 1)
+  call(other, "select 2", 1)
+  unsubscribe("selecto:query", hear)
+  call(one, "select 3", 1)
+  expect(heard).toEqual(["select 1", "select 2"])
 })
 
 test("the live top: rates, heaviest first", async () => {
