@@ -188,3 +188,12 @@ export {
   rowNumber,
 } from "./query/window.ts"
 export type { Duration, Size } from "./units.ts"
+export type {
+  FoundRewriting,
+  NoRewriting,
+  RewriteOptions,
+  Rewriting,
+  RouteDecision,
+  RouteOptions,
+  ViewService,
+} from "./views/index.ts"

@@ -5,6 +5,7 @@ import { hintStage } from "../hints/index.ts"
 import { createMonitor } from "../monitor/index.ts"
 import { createParallel } from "../parallel/index.ts"
 import type { ScopeArguments, Start } from "../query/types/query.ts"
+import { databaseViews, routeStage, viewRouter } from "../views/index.ts"
 import { monitorPorts } from "./monitor-ports.ts"
 import type { ConnectOptions, ConnectTarget } from "./options.ts"
 import { type Selecto, selectoOf } from "./selecto.ts"
@@ -30,10 +31,11 @@ export function connect(target: ConnectTarget, options: ConnectOptions = {}): Se
     watching === undefined || watching === false ? null : createMonitor(watching === true ? {} : watching, monitorPorts(database))
   monitor?.service.start()
   const parallel = createParallel(database, options.parallel)
-  const stages = [hintStage(database), parallel.stage, ...(monitor === null ? [] : [monitor.stage])]
+  const router = viewRouter(database, databaseViews(database))
+  const stages = [hintStage(database), routeStage(router), parallel.stage, ...(monitor === null ? [] : [monitor.stage])]
   // A Database that was passed in is its owner's to close; over a pool the adapter itself leaves the pool open.
   const close = (): Promise<void> => (database === target ? Promise.resolve() : database.close())
-  return selectoOf(database, { ...options, close }, stages, { monitor: monitor?.service ?? null, parallel })
+  return selectoOf(database, { ...options, close }, stages, { monitor: monitor?.service ?? null, parallel, router })
 }
 
 /** A query of a domain over a pool or Database: connect(pool, options).from(domain). A URL is refused: nothing could close it. */

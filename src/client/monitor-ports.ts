@@ -6,7 +6,7 @@ import { services } from "./services.ts"
 
 /** What the monitor asks of other features: index advice and upkeep, and plans with a query's hints. */
 export function monitorPorts(database: Database): MonitorPorts {
-  const { explain } = services(database)
+  const { explain } = services(database, null)
   return {
     database,
     indexes: {

@@ -10,6 +10,7 @@ import type { SetNode } from "../query/source.ts"
 import type { QueryState } from "../query/state.ts"
 import type { Page } from "../query/types/pages.ts"
 import type { RunOptions, StreamOptions } from "../query/types/runnable.ts"
+import { allowedAge, type RouteOptions } from "../views/index.ts"
 import type { Connection } from "./connection.ts"
 import { parallelMethods, withPaths } from "./parallel.ts"
 
@@ -51,6 +52,11 @@ const running = {
   hint(this: Source, first: HintName | HintSpec, value?: never): Source {
     const before = this.options.hint as HintOption | undefined
     return this.withOption("hint", typeof first === "string" ? addHint(before, first, value as never) : addHint(before, first))
+  },
+
+  route(this: Source, options: RouteOptions | false): Source {
+    allowedAge(options)
+    return this.withOption("route", options)
   },
 
   checkHints(this: Source, options: CheckOptions = {}): Promise<unknown> {

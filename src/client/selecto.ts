@@ -10,6 +10,7 @@ import { createParallel, type Parallel } from "../parallel/index.ts"
 import { initialState } from "../query/query.ts"
 import type { From } from "../query/types/query.ts"
 import type { Runnable } from "../query/types/runnable.ts"
+import { databaseViews, type ViewRouter, type ViewService, viewRouter, viewService } from "../views/index.ts"
 import type { Connection } from "./connection.ts"
 import type { ConnectOptions } from "./options.ts"
 import { RunnableQuery, RunnableStatement } from "./runnable.ts"
@@ -35,6 +36,8 @@ export interface Selecto extends AsyncDisposable {
   transaction<T>(work: (tx: Selecto) => Promise<T>, options?: TransactionOptions): Promise<T>
   /** Index advice for a workload, and the upkeep of indexes. */
   readonly indexes: IndexService
+  /** Queries as queries over materialized views. */
+  readonly views: ViewService
   /** What was recorded of each statement. Throws E_NOT_SUPPORTED unless connect() was given `monitor`. */
   readonly monitor: Monitor
   /** What server, role and driver can do, and the GRANT for each right that is missing. Asked once. */
@@ -47,6 +50,7 @@ export interface Selecto extends AsyncDisposable {
 export interface Features {
   readonly monitor: Monitor | null
   readonly parallel: Parallel
+  readonly router: ViewRouter
 }
 
 /** A Selecto over a database. `transaction` is set for the `tx` of transaction(). */
@@ -54,7 +58,11 @@ export function selectoOf(
   database: Database,
   options: ConnectOptions & { readonly close?: (() => Promise<void>) | undefined },
   stages: readonly Stage[],
-  { monitor = null, parallel = createParallel(database) }: Partial<Features> = {},
+  {
+    monitor = null,
+    parallel = createParallel(database),
+    router = viewRouter(database, databaseViews(database)),
+  }: Partial<Features> = {},
   transaction: OpenTransaction | null = null,
 ): Selecto {
   const close = async (): Promise<void> => {
@@ -67,7 +75,7 @@ export function selectoOf(
     pipeline: pipeline(database, stages),
     transaction,
     timeoutMs: options.timeoutMs,
-    ...services(database),
+    ...services(database, router),
     export: parallel.export,
   }
   const statement = (text: string, values: readonly unknown[] = []): Runnable<never> =>
@@ -95,11 +103,12 @@ export function selectoOf(
           "This is a transaction already; PostgreSQL has none within another. Use the `tx` you have.",
         )
       return await withTransaction(database, transactionOptions, (open) =>
-        work(selectoOf(database, options, stages, { monitor, parallel }, open)),
+        work(selectoOf(database, options, stages, { monitor, parallel, router }, open)),
       )
     },
     capabilities: () => connection.capabilities(),
     indexes: indexService(database, { monitorWorkload: monitor === null ? undefined : async () => monitor.workload() }),
+    views: viewService(router),
     get monitor(): Monitor {
       if (monitor === null)
         throw new SelectoError("E_NOT_SUPPORTED", "Nothing is recorded: connect with { monitor: true } or its options.", {

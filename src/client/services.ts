@@ -4,6 +4,7 @@ import type { Request } from "../execution/request.ts"
 import { explainStatement } from "../explain/index.ts"
 import { type CheckOptions, checkHints, type HintCheck, type HintOption, prepareHints } from "../hints/index.ts"
 import { type AdviseOptions, advise } from "../indexes/advise.ts"
+import type { ViewRouter } from "../views/index.ts"
 
 /** What the methods of a runnable call beside the pipeline. */
 export interface Services {
@@ -13,11 +14,15 @@ export interface Services {
   analyzeIndexes(request: Request, options: Readonly<Record<string, unknown>>): Promise<unknown>
 }
 
-export function services(database: Database): Services {
+/** Without a router no statement is explained as one over views. */
+export function services(database: Database, router: ViewRouter | null): Services {
   return {
     capabilities: () => readCapabilities(database),
-    explain: async ({ statement, options: asked, ...request }, options) => {
-      // A hinted query is explained as it would be run.
+    explain: async (asking, options) => {
+      const { options: asked, ...request } = asking
+      // A query that is hinted, or answered from a view, is explained as it would be run.
+      const view = router?.mayRoute(asked.route) ? (await router.decide(asking)).text : null
+      const statement = { text: view ?? asking.statement.text, values: asking.statement.values }
       const hint = asked.hint as HintOption | undefined
       const hinted = hint === undefined ? null : await prepareHints(database, statement.text, hint)
       return await explainStatement(

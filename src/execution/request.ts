@@ -96,6 +96,8 @@ export interface Report {
   readonly asOf: { readonly snapshot: string | null; readonly at: Date } | null
   readonly hints: unknown
   readonly parallel: unknown
+  /** Why it was answered from a view or was not; null where nothing asked for that. */
+  readonly route: unknown
   readonly timings: {
     readonly poolWait: number
     /** From sending to the first protocol reply. */

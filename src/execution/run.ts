@@ -180,6 +180,7 @@ function respond(request: Request, { rows, fields, arrived }: Fetched, clock: Cl
     asOf: null,
     hints: null,
     parallel: null,
+    route: null,
     timings: {
       poolWait: clock.acquired - clock.start,
       server: replied - clock.acquired,

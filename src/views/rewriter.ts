@@ -30,8 +30,6 @@ export interface ViewRewriter {
   rewrite(text: string, options?: RewriteOptions): Promise<Rewriting>
   /** What is known without asking anybody: the answer of an earlier call, or that no view can apply; null where it takes rewrite(). */
   peek(text: string): Rewriting | null
-  /** Tables below a view, as schema.name; empty for a view that is not known. */
-  basesOf(view: string): readonly string[]
 }
 
 /** A rewriter over some views. Their definitions and tables are read once, when it is first asked. */
@@ -40,22 +38,20 @@ export function viewRewriter(
   definitions: readonly ViewDefinition[],
   options: RewriterOptions = {},
 ): ViewRewriter {
-  const semantic = new LRUCache<string, Semantic>({ max: 2000 })
-  const judged = new LRUCache<string, Rewriting>({ max: 2000 })
-  let ready: Searchable | null = null
   let getting: Promise<Searchable> | null = null
-  const prepare = async (): Promise<Searchable> => {
-    ready = await prepareSearch(database, definitions, options.trust)
-    return ready
-  }
-  const state = (): Promise<Searchable> => {
-    if (ready !== null) return Promise.resolve(ready)
-    getting ??= prepare().catch((error: unknown) => {
+  return rewriterOver(database, () => {
+    getting ??= prepareSearch(database, definitions, options.trust).catch((error: unknown) => {
       getting = null
       throw error
     })
     return getting
-  }
+  })
+}
+
+/** A rewriter over views that were made ready before. */
+export function rewriterOver(database: Database, state: () => Promise<Searchable>): ViewRewriter {
+  const semantic = new LRUCache<string, Semantic>({ max: 2000 })
+  const judged = new LRUCache<string, Rewriting>({ max: 2000 })
 
   const find = async (
     text: string,
@@ -90,8 +86,6 @@ export function viewRewriter(
       const known = semantic.get(text)
       return known === undefined || known.outcome.text !== null || known.byValue ? null : known.outcome
     },
-    basesOf: (name) =>
-      ready?.views.find((view) => view.name === name)?.bases.map(({ schema, name: table }) => `${schema}.${table}`) ?? [],
   }
 }
 

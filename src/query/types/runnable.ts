@@ -5,6 +5,7 @@ import type { Plan } from "../../explain/plan.ts"
 import type { CheckOptions, HintCheck, HintName, HintSpec, HintValues } from "../../hints/index.ts"
 import type { IndexRecommendation } from "../../indexes/recommendation.ts"
 import type { ExportOptions, ExportResult, ParallelOptions } from "../../parallel/index.ts"
+import type { RouteOptions } from "../../views/route-option.ts"
 
 /** Options of every run. */
 export interface RunOptions {
@@ -79,6 +80,13 @@ export interface Runnable<out Row> {
    * @example await q.export({ format: "csv", to: "orders.csv", onProgress: ({ rowsPerSecond }) => … })
    */
   export(options: ExportOptions): Promise<ExportResult>
+  /**
+   * Lets a materialized view answer, if it provably has the same rows and they are young enough, and if the planner finds that cheaper:
+   * report.view names it, report.route tells why or why not. `false` keeps it to its tables. Inside transaction() it always stays there.
+   *
+   * @example q.route({ maxStaleness: "1h" }).run()
+   */
+  route(options: RouteOptions | false): this
   /** Indexes that would make this statement cheaper, each verified by a planner or marked as not; empty when none would. */
   analyzeIndexes(options?: AnalyzeIndexesOptions): Promise<IndexRecommendation[]>
 }

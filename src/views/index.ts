@@ -1,0 +1,6 @@
+export { databaseViews, type KnownView, type ViewCatalog } from "./known-view.ts"
+export type { FoundRewriting, NoRewriting, RewriteOptions, Rewriting } from "./rewriter.ts"
+export { allowedAge, type RouteOptions } from "./route-option.ts"
+export { type RouteDecision, type ViewRouter, viewRouter } from "./router.ts"
+export { type ViewService, viewService } from "./service.ts"
+export { routeStage } from "./stage.ts"
