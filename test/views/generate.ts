@@ -323,7 +323,7 @@ export function derivedQuery(view: Spec, tables: readonly TableSpec[], random: R
       ),
     }
   spec = view.keys === null ? overRows(spec, columns, onHand, random) : overGroups(spec, columns, random)
-  return dressed(spec, random)
+  return random() < 0.2 ? nested(specText(spec), spec.output.length, tables, random) : dressed(spec, random)
 }
 
 function withoutLast(spec: Spec): Spec | null {
@@ -408,4 +408,32 @@ function dressed(spec: Spec, random: Random): string {
       "",
     )
   return `select 1 as one where exists (select 1 from (${text}) s where x1 is not null)`
+}
+
+/** The query inside another statement, in places where people put queries. */
+function nested(text: string, width: number, tables: readonly TableSpec[], random: Random): string {
+  const table = pickOf(random, tables)
+  const inner = `(${text}) s`
+  const last = `x${width}`
+  const column = pickOf(random, table.columns).name
+  return pickOf(random, [
+    `select t.id, s.* from ${table.name} t left join ${inner} on s.x1 = t.${column}`,
+    `select t.id, s.${last} from ${table.name} t join ${inner} on s.x1 = t.${column} and s.${last} is not null`,
+    `select s.x1, t.id from ${inner} full join ${table.name} t on s.x1 = t.${column}`,
+    `select t.id from ${table.name} t where t.${column} in (select x1 from ${inner})`,
+    `select t.id from ${table.name} t where t.${column} not in (select x1 from ${inner})`,
+    `select t.id from ${table.name} t where not exists (select 1 from ${inner} where s.x1 = t.${column})`,
+    `select t.id, (select count(*) from ${inner} where s.x1 = t.${column}) as n from ${table.name} t`,
+    `select t.id, l.n from ${table.name} t, lateral (select count(*) as n, max(s.${last}::text) as m from ${inner} where s.x1 = t.${column}) l`,
+    `select x1, ${last}, count(*), grouping(x1, ${last}) from ${inner} group by grouping sets ((x1), (${last}), ())`,
+    `select x1, count(*), sum(count(*)) over () as all_of_them from ${inner} group by x1 having count(*) > 1`,
+    `select distinct x1, ${last} from ${inner} where ${last} is not null`,
+    `select count(distinct x1), count(distinct ${last}), max(x1::text) from ${inner}`,
+    `with w as (${text}) select a.x1, b.${last} from w a join w b on a.x1 = b.x1`,
+    `with w as (${text}) select x1 from w except select x1 from w where ${last} is null`,
+    `select x1 from ${inner} intersect select x1 from (${text}) r where x1 is not null`,
+    `select coalesce(x1, x1) as y, count(*) filter (where ${last} is null) from ${inner} group by y`,
+    `select x1, array_agg(${last} order by ${last}) from ${inner} group by x1`,
+    `select x1, ${last} from (select s.*, rank() over (partition by x1 order by ${last}) as r from ${inner}) q where r <= 2`,
+  ])
 }

@@ -145,3 +145,28 @@ export function sharedQuery(selecto: Selecto, schema: string): TourQuery {
       .allowFanOut(),
   }
 }
+
+/** The tour's materialized view. */
+export const salesView = "sales_by_region"
+
+/** What is summed up once, and what is asked of it. */
+export interface SalesQueries {
+  readonly byRegion: Runnable<unknown>
+  readonly oneRegion: Runnable<unknown>
+  readonly code: string
+  readonly questionCode: string
+}
+
+/** Sales by region, and those of one region. */
+export function salesQueries(selecto: Selecto, schema: string): SalesQueries {
+  const byRegion = selecto
+    .from(storeDomain(schema))
+    .select({ region: "customer.region", sales: sum("total"), orders: count() })
+    .groupBy("customer.region")
+  return {
+    byRegion,
+    oneRegion: byRegion.filter({ "customer.region": "NA" }),
+    code: `orders.select({ region: "customer.region", sales: sum("total"), orders: count() }).groupBy("customer.region")`,
+    questionCode: `salesByRegion.filter({ "customer.region": "NA" }).route({ maxStaleness: Infinity })`,
+  }
+}

@@ -8,9 +8,10 @@ import { SelectoError } from "../../errors.ts"
 import { quoteIdentifier } from "../../sql/identifier.ts"
 import { formatMs, type Terminal, table } from "../terminal.ts"
 import { loadPagila, pagilaQueries } from "./pagila.ts"
-import { sharedQuery, type TourQuery, tourQueries } from "./queries.ts"
+import { salesQueries, salesView, sharedQuery, type TourQuery, tourQueries } from "./queries.ts"
 import { share } from "./share.ts"
 import { storeSize, storeSteps } from "./store.ts"
+import { viewChapter } from "./views.ts"
 import { type Improvement, improve, paint } from "./walk.ts"
 
 export interface TourOptions {
@@ -67,6 +68,10 @@ async function walk(
     }
     refuseAborted(options.signal)
     if (store.shared !== null) await share(selecto, terminal, say, store.shared, options.signal)
+    refuseAborted(options.signal)
+    // Pagila is as it was dumped: nothing is made in it but indexes.
+    if (store.schema !== null)
+      await viewChapter(selecto, store.schema, salesQueries(selecto, store.schema), terminal, say, options.signal)
     say(summary(improvements, terminal))
     return improvements
   } finally {
@@ -88,6 +93,8 @@ interface Store {
   readonly questions: readonly TourQuery[]
   /** Shared among sessions; null where nothing is large enough to be. */
   readonly shared: TourQuery | null
+  /** Of the tour's own store; null over a dump. */
+  readonly schema: string | null
   remove(): Promise<void>
 }
 
@@ -104,7 +111,7 @@ async function makeStore(
     terminal.progress("loading Pagila…")
     await withSession(selecto, (session) => loadPagila(session, folder))
     say(`The Pagila sample database, loaded from ${folder} (${formatMs(performance.now() - started)})\n`)
-    return { questions: pagilaQueries(selecto), shared: null, remove: async () => {} }
+    return { questions: pagilaQueries(selecto), shared: null, schema: null, remove: async () => {} }
   }
   const schema = options.databaseUrl === undefined ? "store" : `selecto_tour_${randomBytes(6).toString("hex")}`
   const size = storeSize(scale)
@@ -128,13 +135,17 @@ async function makeStore(
     `A store with ${n(size.customers)} customers, ${n(size.products)} products, ${n(size.orders)} orders and ${n(size.orders * 3)} order items, ` +
       `as lopsided as real ones (${formatMs(performance.now() - started)})\n`,
   )
-  return { questions: tourQueries(selecto, schema, size), shared: sharedQuery(selecto, schema), remove }
+  return { questions: tourQueries(selecto, schema, size), shared: sharedQuery(selecto, schema), schema, remove }
 }
 
 /** Exactly what makeStore made, by name; anything else in the schema makes the last statement fail instead of going with it. */
 async function removeStore(selecto: Selecto, schema: string): Promise<void> {
   const q = quoteIdentifier(schema)
   await withSession(selecto, async (session) => {
+    await session.query({
+      text: `drop materialized view if exists ${q}.${quoteIdentifier(salesView)} /* selecto:tour */`,
+      values: [],
+    })
     for (const name of ["order_items", "orders", "products", "customers"])
       await session.query({ text: `drop table if exists ${q}.${name} /* selecto:tour */`, values: [] })
     await session.query({ text: `drop schema if exists ${q} /* selecto:tour */`, values: [] })
