@@ -13,6 +13,7 @@ const benches: Readonly<Record<string, () => Promise<BenchResult | BenchResult[]
   improvement: async () => (await import("./improvement.ts")).improvementBench(),
   hints: async () => (await import("./hints.ts")).hintsBench(),
   record: async () => (await import("./record.ts")).recordBench(),
+  views: async () => (await import("./views.ts")).viewsBench(),
   stream: async () => (await import("./stream.ts")).streamBench(),
   "parallel-far": async () => (await import("./parallel/far.ts")).farBench(),
   "parallel-near": async () => (await import("./parallel/near.ts")).nearBench(),

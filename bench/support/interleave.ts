@@ -12,7 +12,12 @@ export async function interleave(
   title: string,
   shapes: Readonly<Record<string, Workload>>,
   reference: string,
-  { rounds = 31, calls = 400, concurrency = 1 }: { rounds?: number; calls?: number; concurrency?: number } = {},
+  {
+    rounds = 31,
+    calls = 400,
+    concurrency = 1,
+    warming = Math.max(4, 2000 / calls),
+  }: { rounds?: number; calls?: number; concurrency?: number; warming?: number } = {},
 ): Promise<BenchResult> {
   const names = Object.keys(shapes)
   let n = 0
@@ -31,7 +36,7 @@ export async function interleave(
     cpu.set(shape, cpu.get(shape)! + (user + system) / calls)
     return elapsed
   }
-  for (let warm = 0; warm < Math.max(4, 2000 / calls); warm++) for (const shape of names) await time(shape)
+  for (let warm = 0; warm < warming; warm++) for (const shape of names) await time(shape)
   for (const shape of names) cpu.set(shape, 0)
   const times = new Map<string, number[]>(names.map((shape) => [shape, []]))
   for (let round = 0; round < rounds; round++)

@@ -165,6 +165,7 @@ async function onClient(run: Run): Promise<Response> {
       view: null,
       asOf,
       hints: null,
+      route: null,
       parallel: null,
       timings: {
         poolWait: timings.poolWait,

@@ -159,7 +159,8 @@ function whyNotHere(request: Request): string | null {
   const setting = Object.keys(request.settings).find((name) => meaning.has(name.toLowerCase()))
   if (setting !== undefined) return `it sets ${setting}`
   // They name tables that the rewriting does not read.
-  return request.options.hint === undefined ? null : "it has hints, which are for its own tables"
+  if (request.options.hint !== undefined) return "it has hints, which are for its own tables"
+  return request.options.parallel === undefined ? null : "it is to be shared among sessions, which divide its own tables"
 }
 
 function whyTooOld({ age }: KnownView, allowed: number | null): string | null {

@@ -6,7 +6,7 @@
 import pg from "pg"
 import { openDatabase } from "../../src/database/open.ts"
 import { startServer, urlOf } from "../support/server.ts"
-import { runDifferential, told } from "./differential.ts"
+import { type Mistake, runDifferential, told } from "./differential.ts"
 
 const pairs = Number(process.env.SELECTO_PAIRS ?? 20_000)
 const databases = Number(process.env.SELECTO_DATABASES ?? 4)
@@ -20,12 +20,14 @@ let failed = true
 try {
   await client.connect()
   let shown = 0
+  let printed = 0
   const figures = await runDifferential(client, db, {
     seed,
     pairs,
     databases,
     focus: process.env.SELECTO_FOCUS,
     enough: (soFar) => {
+      for (; printed < Math.min(5, soFar.mistakes.length); printed++) console.log(mistakeText(soFar.mistakes[printed]!))
       if (soFar.pairs - shown >= 1000) {
         shown = soFar.pairs
         console.log(told(soFar))
@@ -33,8 +35,6 @@ try {
       return untilFirst && soFar.mistakes.length > 0
     },
   })
-  for (const { schema, view, query, rewriting, difference, data } of figures.mistakes.slice(0, 5))
-    console.log(`\n${difference}\nschema: ${schema}\nview: ${view}\nquery: ${query}\nrewriting: ${rewriting}\ndata: ${data}`)
   console.log(told(figures))
   failed = figures.mistakes.length > 0 || figures.rewritten < figures.pairs * 0.2 || figures.filled < figures.runs * 0.6
 } finally {
@@ -43,3 +43,7 @@ try {
   await server?.stop()
 }
 process.exit(failed ? 1 : 0)
+
+function mistakeText({ schema, view, query, rewriting, difference, data }: Mistake): string {
+  return `\n${difference}\nschema: ${schema}\nview: ${view}\nquery: ${query}\nrewriting: ${rewriting}\ndata: ${data}`
+}

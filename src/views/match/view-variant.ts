@@ -1,5 +1,5 @@
 import type { Expression, SortKey } from "../../sql/index.ts"
-import { constantOf, constantValue, type TypeRef, typeIds } from "../../sql/typing/index.ts"
+import { constantOf, constantValue, type TypeRef, typeIds, UnknownTypeError } from "../../sql/typing/index.ts"
 import { hasAggregate } from "./calls.ts"
 import { dependenceOf, type Trust } from "./dependence.ts"
 import { equivalencesOf } from "./equivalence.ts"
@@ -220,11 +220,23 @@ function firstRows(base: ViewVariant, query: SelectQuery): readonly ViewVariant[
   const padded = paddedLeaves(query.core)
   if (sort.nulls === "first" && mayBeNull(sort.expression, world, padded)) return []
   const first = plainCall(sort.descending ? "max" : "min", [sort.expression])
+  // Booleans and others have an order, but no smallest value that is an aggregate.
+  if (!isTyped(first, world)) return []
   const columns = base.columns.flatMap((column): ViewColumn[] => {
     if (on.has(keyOf(column.expression, world))) return [column]
     return keyOf(column.expression, world) === keyOf(sort.expression, world) ? [{ ...column, expression: first }] : []
   })
   return [{ ...base, group: { keys: query.distinctOn!, sets: null }, columns, distinctOn: null, order: [] }]
+}
+
+function isTyped(expression: Expression, world: World): boolean {
+  try {
+    world.typing.infer(expression)
+    return true
+  } catch (error) {
+    if (error instanceof UnknownTypeError) return false
+    throw error
+  }
 }
 
 /** Each grouping set of a ROLLUP or CUBE whose rows can be told from those of the others. */
