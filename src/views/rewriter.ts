@@ -1,6 +1,7 @@
 import { LRUCache } from "lru-cache"
 import { boundValues } from "../database/bound-value.ts"
 import type { Database } from "../database/database.ts"
+import { UnknownTypeError } from "../sql/typing/index.ts"
 import type { ViewDefinition } from "./definition.ts"
 import { type Costs, compareCosts, pays } from "./judge.ts"
 import type { Trust } from "./match/dependence.ts"
@@ -63,7 +64,14 @@ export function rewriterOver(database: Database, state: () => Promise<Searchable
     const key = values === undefined ? text : `${text}\0${JSON.stringify(boundValues({ text, values }))}`
     const special = semantic.get(key)
     if (special !== undefined) return special
-    const made = await search(await state(), database, text, values, signal)
+    const made = await search(await state(), database, text, values, signal).catch((error: unknown): Semantic => {
+      // A type that a proof met on its way and that has no such function: no rewriting is wrong, none is found.
+      if (!(error instanceof UnknownTypeError)) throw error
+      return {
+        outcome: { text: null, reasons: [{ view: "*", reason: `it cannot be reasoned about: ${error.message}` }] },
+        byValue: false,
+      }
+    })
     semantic.set(made.byValue && values !== undefined ? key : text, made)
     return made
   }

@@ -616,6 +616,11 @@ export const viewCases: readonly ViewCase[] = [
     "select distinct on (customer_id) customer_id, placed, id from orders order by customer_id, placed desc, id",
     "select customer_id, max(placed) from orders group by customer_id",
   ),
+  yes(
+    "a boolean sorts the rows of DISTINCT ON",
+    "select distinct on (name) name, vip, id from customers order by name, vip, id",
+    "select distinct on (name) name, id from customers order by name, vip, id",
+  ),
   no(
     "NULLs first in DISTINCT ON",
     "select distinct on (customer_id) customer_id, shipped, id from orders order by customer_id, shipped desc, id",
