@@ -9,6 +9,7 @@ import { prepareSearch, type Rewriting, type Searchable, type Semantic, search }
 
 export type { FoundRewriting, NoRewriting, Rewriting } from "./search.ts"
 
+/** Options of `views.rewrite()`. */
 export interface RewriteOptions {
   /** "semantics": whatever gives the same rows. "cost" (default): only what the planner also expects to be cheaper. */
   readonly judge?: "semantics" | "cost" | undefined
@@ -17,6 +18,7 @@ export interface RewriteOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** Options of a rewriter. */
 export interface RewriterOptions {
   /** Functions outside pg_catalog that are as immutable as they say: what a view has computed with them may be used. Default: none. */
   readonly trust?: Trust | undefined

@@ -9,7 +9,7 @@ import { type FilterIndex, filterIndex } from "./filter-index.ts"
 import type { Costs } from "./judge.ts"
 import { type Library, readLibrary } from "./library.ts"
 import type { Trust } from "./match/dependence.ts"
-import { queryText } from "./match/emit.ts"
+import { OutOfSightError, queryText } from "./match/emit.ts"
 import { openedShape, readStatement } from "./match/read-statement.ts"
 import { type Rewritten, rewriteQuery } from "./match/rewrite.ts"
 import { newWorld, type World } from "./match/world.ts"
@@ -19,6 +19,7 @@ import { sameResult } from "./same-result.ts"
 /** A query over views that gives the same rows, or why there is none. */
 export type Rewriting = FoundRewriting | NoRewriting
 
+/** A statement over views that gives the rows and types of another one. */
 export interface FoundRewriting {
   readonly text: string
   /** Views that it reads, as schema.name. */
@@ -33,6 +34,7 @@ export interface FoundRewriting {
   readonly costs: Costs | null
 }
 
+/** Why no view answers, view by view. */
 export interface NoRewriting {
   readonly text: null
   readonly reasons: readonly { readonly view: string; readonly reason: string }[]
@@ -146,11 +148,17 @@ async function checked(
   shape: StatementShape,
   signal: AbortSignal | undefined,
 ): Promise<Omit<FoundRewriting, "parameters"> | string> {
-  const written = queryText(
-    rewritten.query,
-    world,
-    shape.parameters.map(({ number }) => number),
-  )
+  let written: string
+  try {
+    written = queryText(
+      rewritten.query,
+      world,
+      shape.parameters.map(({ number }) => number),
+    )
+  } catch (error) {
+    if (!(error instanceof OutOfSightError)) throw error
+    return `no statement could be written of it: ${error.message} is out of sight`
+  }
   const fault = await sameResult(database, text, written, shape, signal)
   if (fault !== null) return fault
   return { text: written, views: rewritten.views, kind: rewritten.kind, tablesRead: rewritten.tables.map(nameOf), costs: null }

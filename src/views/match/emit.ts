@@ -39,6 +39,9 @@ export function queryText(query: Query, world: World, parameters: readonly numbe
   return idle.length === 0 ? text : `WITH unused AS (SELECT ${idle.join(", ")}) ${text}`
 }
 
+/** A column of something that cannot be seen from where it stands. Caught by whoever wanted the text. */
+export class OutOfSightError extends Error {}
+
 class Writer {
   readonly parameters = new Set<number>()
   readonly blocks: QueryBlock[] = []
@@ -121,7 +124,12 @@ class Writer {
   #expression(expression: Expression, block: number, scope: Scope): Expression {
     return mapExpression(expression, (inner) => {
       if (inner.kind === "parameter") this.parameters.add(inner.number)
-      if (inner.kind === "column") return { ...inner, relation: scope.get(inner.relation!) ?? inner.relation }
+      if (inner.kind === "column") {
+        const relation = scope.get(inner.relation!)
+        // A leaf's number must never be taken for the place of another relation.
+        if (relation === undefined) throw new OutOfSightError(inner.name)
+        return { ...inner, relation }
+      }
       if (inner.kind !== "sublink") return inner
       const role =
         inner.link === "exists" || inner.link === "any" || inner.link === "all" || inner.link === "array" ? inner.link : "scalar"
