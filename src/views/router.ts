@@ -52,6 +52,17 @@ const trustedFor = 10_000
 
 const nameOf = ({ schema, name }: { readonly schema: string; readonly name: string }): string => `${schema}.${name}`
 
+const lists = new WeakMap<readonly KnownView[], string>()
+
+/** The identity of a list of views; the same list is given many times. */
+function namesOf(views: readonly KnownView[]): string {
+  const before = lists.get(views)
+  if (before !== undefined) return before
+  const names = JSON.stringify(views.map((view) => [nameOf(view), view.timeZone]).sort())
+  lists.set(views, names)
+  return names
+}
+
 export function viewRouter(database: Database, catalog: ViewCatalog): ViewRouter {
   let state: State | null = null
   let renewing: Promise<State> | null = null
@@ -75,7 +86,7 @@ export function viewRouter(database: Database, catalog: ViewCatalog): ViewRouter
     return made
   }
   const current = (known: readonly KnownView[]): State | Promise<State> => {
-    const names = JSON.stringify(known.map((view) => [nameOf(view), view.timeZone]).sort())
+    const names = namesOf(known)
     if (state !== null && state.names === names && performance.now() - state.checkedAt < trustedFor) return state
     renewing ??= renewed(known, names).finally(() => {
       renewing = null
@@ -83,10 +94,11 @@ export function viewRouter(database: Database, catalog: ViewCatalog): ViewRouter
     return renewing
   }
   /** A rewriter over some of the views. */
-  const among = ({ ready, rewriters }: State, names: ReadonlySet<string>): ViewRewriter => {
-    const key = JSON.stringify([...names].sort())
+  const among = ({ ready, rewriters }: State, some: readonly KnownView[]): ViewRewriter => {
+    const key = namesOf(some)
     const known = rewriters.get(key)
     if (known !== undefined) return known
+    const names = new Set(some.map(nameOf))
     const views = ready.views.filter((view) => names.has(view.name))
     const made = rewriterOver(database, async () => ({ ...ready, views, index: filterIndex(views) }))
     rewriters.set(key, made)
@@ -99,14 +111,15 @@ export function viewRouter(database: Database, catalog: ViewCatalog): ViewRouter
     if (fault !== null) return refusal(fault)
     const known = await catalog.list()
     const allowed = (view: KnownView): number | null => (asked === null || asked === false ? view.maxStaleness : asked)
-    const young = known.filter((view) => whyTooOld(view, allowed(view)) === null)
-    const tooOld = known.flatMap((view) => {
+    const anyAge = asked === Number.POSITIVE_INFINITY
+    const young = anyAge ? known : known.filter((view) => whyTooOld(view, allowed(view)) === null)
+    const tooOld = (anyAge ? [] : known).flatMap((view) => {
       const reason = whyTooOld(view, allowed(view))
       return reason === null ? [] : [{ view: nameOf(view), reason }]
     })
     if (young.length === 0)
       return refusal(known.length === 0 ? "there are no materialized views" : "no view is young enough", tooOld)
-    const rewriter = among(await current(known), new Set(young.map(nameOf)))
+    const rewriter = among(await current(known), young)
     const { text, values } = request.statement
     const rewriting = rewriter.peek(text) ?? (await rewriter.rewrite(text, { values, signal: request.signal }))
     if (rewriting.text === null) return refusal(null, [...rewriting.reasons, ...tooOld])
@@ -136,7 +149,7 @@ export function viewRouter(database: Database, catalog: ViewCatalog): ViewRouter
     },
     rewrite: async (text, options) => {
       const known = await catalog.list()
-      return await among(await current(known), new Set(known.map(nameOf))).rewrite(text, options)
+      return await among(await current(known), known).rewrite(text, options)
     },
     forget: () => {
       state = null
