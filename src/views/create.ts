@@ -47,37 +47,54 @@ export async function createView(database: Database, spec: ViewSpec, options: Ma
       return false
     },
   )
-  for (let tries = 0; ; tries++) {
-    const examined = await examine(direct, spec, kept.timeZone, options.signal).catch((error) => {
-      throw rightError(error, "make this view", "CREATE on its schema, and SELECT on the tables that it reads.")
-    })
-    const { place, wanted, diff } = examined
-    const full = diff.view
-    if (wanted.fault !== null) throw notKeepable(full, wanted.fault)
-    if (diff.outcome === "taken")
-      throw new SelectoError("E_NAME_TAKEN", `${full} is there already, and is no materialized view. Choose another name.`, {
-        path: full,
+  let tracking: Examined["place"] | null = null
+  try {
+    for (let tries = 0; ; tries++) {
+      const examined = await examine(direct, spec, kept.timeZone, options.signal).catch((error) => {
+        throw rightError(error, "make this view", "CREATE on its schema, and SELECT on the tables that it reads.")
       })
-    if (diff.outcome === "differs")
-      throw new SelectoError(
-        "E_VIEW_DIFFERS",
-        `${full} is there with another definition (diff() shows it). Use redefine() to put this one in its place without a gap.`,
-        { path: full },
-      )
-    if (diff.outcome === "same")
-      return await keepPresent(direct, examined, kept, managed, [...warnings, ...wanted.warnings], options)
-    const owner = trackOwner(place)
-    if (kept.tracked) await trackBases(direct, full, wanted, owner, options)
-    try {
-      const made = await makeView(direct, spec, examined, kept, managed, options)
-      return { ...made, warnings: [...warnings, ...wanted.warnings, ...made.warnings] }
-    } catch (error) {
-      // Another process was faster: what it has made is looked at.
-      if (tries === 0 && isSelectoError(error) && (error.sqlState === "42P07" || error.sqlState === "23505")) continue
-      if (kept.tracked) await untrack(direct, undefined, { owner }).catch(() => {})
-      throw error
+      const { place, wanted, diff } = examined
+      refuse(examined)
+      if (diff.outcome === "same")
+        return await keepPresent(direct, examined, kept, managed, [...warnings, ...wanted.warnings], options)
+      if (kept.tracked) {
+        tracking = place
+        await trackBases(direct, diff.view, wanted, trackOwner(place), options)
+      }
+      try {
+        const made = await makeView(direct, spec, examined, kept, managed, options)
+        return { ...made, warnings: [...warnings, ...wanted.warnings, ...made.warnings] }
+      } catch (error) {
+        // Another process was faster: what it has made is looked at.
+        if (tries > 0 || !isSelectoError(error) || !["42P07", "23505"].includes(error.sqlState ?? "")) throw error
+      }
     }
+  } catch (error) {
+    if (tracking !== null) await untrackUnlessKept(direct, tracking).catch(() => {})
+    throw error
   }
+}
+
+function refuse({ wanted, diff }: Examined): void {
+  const full = diff.view
+  if (wanted.fault !== null) throw notKeepable(full, wanted.fault)
+  if (diff.outcome === "taken")
+    throw new SelectoError("E_NAME_TAKEN", `${full} is there already, and is no materialized view. Choose another name.`, {
+      path: full,
+    })
+  if (diff.outcome === "differs")
+    throw new SelectoError(
+      "E_VIEW_DIFFERS",
+      `${full} is there with another definition (diff() shows it). Use redefine() to put this one in its place without a gap.`,
+      { path: full },
+    )
+}
+
+/** Ends the tracking for a view that was not made after all, unless another process has made it meanwhile. */
+async function untrackUnlessKept(database: Database, place: Examined["place"]): Promise<void> {
+  const states = await readStates(database, null)
+  if (states.some(({ schema, name, tracked }) => tracked && schema === place.schema && name === place.name)) return
+  await untrack(database, undefined, { owner: trackOwner(place) })
 }
 
 function needsState({ strategy, maxStalenessMs, tracked }: Kept): boolean {
