@@ -188,3 +188,24 @@ export {
   rowNumber,
 } from "./query/window.ts"
 export type { Duration, Size } from "./units.ts"
+export type {
+  AdoptedView,
+  CreatedView,
+  DroppedView,
+  KeepOptions,
+  MakeOptions,
+  MaterializeOptions,
+  RefreshOptions,
+  RefreshProgress,
+  RefreshReport,
+  RefreshStrategy,
+  ScheduleOptions,
+  Scheduler,
+  ViewDiff,
+  ViewName,
+  ViewService,
+  ViewSpec,
+  ViewStatus,
+  WorkOptions,
+  WorkReport,
+} from "./views/index.ts"

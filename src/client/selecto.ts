@@ -10,6 +10,7 @@ import { createParallel, type Parallel } from "../parallel/index.ts"
 import { initialState } from "../query/query.ts"
 import type { From } from "../query/types/query.ts"
 import type { Runnable } from "../query/types/runnable.ts"
+import { type ViewService, viewService } from "../views/index.ts"
 import type { Connection } from "./connection.ts"
 import type { ConnectOptions } from "./options.ts"
 import { RunnableQuery, RunnableStatement } from "./runnable.ts"
@@ -35,6 +36,8 @@ export interface Selecto extends AsyncDisposable {
   transaction<T>(work: (tx: Selecto) => Promise<T>, options?: TransactionOptions): Promise<T>
   /** Index advice for a workload, and the upkeep of indexes. */
   readonly indexes: IndexService
+  /** Materialized views: made, refreshed, followed, looked after. */
+  readonly views: ViewService
   /** What was recorded of each statement. Throws E_NOT_SUPPORTED unless connect() was given `monitor`. */
   readonly monitor: Monitor
   /** What server, role and driver can do, and the GRANT for each right that is missing. Asked once. */
@@ -100,6 +103,7 @@ export function selectoOf(
     },
     capabilities: () => connection.capabilities(),
     indexes: indexService(database, { monitorWorkload: monitor === null ? undefined : async () => monitor.workload() }),
+    views: viewService(database),
     get monitor(): Monitor {
       if (monitor === null)
         throw new SelectoError("E_NOT_SUPPORTED", "Nothing is recorded: connect with { monitor: true } or its options.", {

@@ -1,4 +1,5 @@
-import type { Database, Session } from "../database/database.ts"
+import { randomUUID } from "node:crypto"
+import type { Database } from "../database/database.ts"
 import { ownTransaction } from "../database/own-transaction.ts"
 import type { StatementShape } from "../sql/index.ts"
 import { findTable, placeOf } from "./name.ts"
@@ -53,8 +54,7 @@ export async function examine(
       const place = await placeOf(session, name, shape, query)
       const holder = await findTable(session, place.schema, place.name, query)
       const present = holder?.kind === "m" ? await probeView(session, holder.oid, query) : null
-      const free = holder === null ? place : await freePlace(session, place, query)
-      const wanted = await createEmpty(session, free, text, timeZone, query)
+      const wanted = await createEmpty(session, probePlace(place), text, timeZone, query)
       throw new Done<Examined>({ place, shape, wanted, present, diff: diffOf(place, holder !== null, wanted, present) })
     })
   } catch (ended) {
@@ -63,12 +63,9 @@ export async function examine(
   }
 }
 
-/** A name that nothing has: in a transaction that is rolled back nobody else sees it. */
-async function freePlace(session: Session, { schema }: Examined["place"], query: typeof limits): Promise<Examined["place"]> {
-  for (let n = 0; ; n++) {
-    const name = `selecto_probe_${n}`
-    if ((await findTable(session, schema, name, query)) === null) return { schema, name }
-  }
+/** A name that nothing has, and that no other process tries at this moment. The transaction is rolled back: nobody ever sees it. */
+function probePlace({ schema }: Examined["place"]): Examined["place"] {
+  return { schema, name: `selecto_probe_${randomUUID().slice(0, 8)}` }
 }
 
 function diffOf({ schema, name }: Examined["place"], taken: boolean, wanted: Probe, present: Probe | null): ViewDiff {

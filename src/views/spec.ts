@@ -40,6 +40,12 @@ export interface MakeOptions extends RetryOptions {
   readonly onProgress?: ((event: RefreshProgress) => void) | undefined
 }
 
+/** A view of a query that is there already. */
+export interface MaterializeOptions extends Omit<ViewSpec, "text">, MakeOptions {
+  /** Bound values become literals of the definition: the view then holds the answer for these values only. Default: refused. */
+  readonly inlineValues?: boolean | undefined
+}
+
 /** Options as they are kept. */
 export interface Kept {
   readonly strategy: KeptStrategy

@@ -49,13 +49,10 @@ eachServer(
     const rows = async (statement: string): Promise<Record<string, unknown>[]> => (await target.sql.query(statement)).rows
     const generation = async (): Promise<unknown> =>
       (await rows("select generation::int as g from selecto.views_view where name = 'kinds'"))[0]?.g
-    const waitsFor = (what: string): Promise<void> =>
-      until(`a backend to wait at ${what}`, async () => {
-        const found = await rows(
-          `select from pg_stat_activity where wait_event_type = 'Lock' and query like '${what}%' and datname = current_database()`,
-        )
-        return found.length > 0
-      })
+    const waitsFor = (what: string): Promise<void> => {
+      const waiting = `select from pg_stat_activity where wait_event_type = 'Lock' and query like '${what}%' and datname = current_database()`
+      return until(`a backend to wait at ${what}`, async () => (await rows(waiting)).length > 0, 60)
+    }
 
     beforeAll(async () => {
       await sql(schema)
