@@ -190,6 +190,8 @@ export {
 export type { Duration, Size } from "./units.ts"
 export type {
   AdoptedView,
+  CleanupAction,
+  CleanupOptions,
   CreatedView,
   DroppedView,
   KeepOptions,

@@ -17,8 +17,8 @@ import { uniqueKey } from "./unique-key.ts"
 export interface CreatedView {
   /** schema.name */
   readonly view: string
-  /** "unchanged": it was there with this definition; how it is kept is as asked for now. */
-  readonly outcome: "created" | "unchanged"
+  /** "unchanged": it was there with this definition; how it is kept is as asked for now. "redefined": see redefine(). */
+  readonly outcome: "created" | "unchanged" | "redefined"
   /** Columns of its unique index; null where it has none, so that readers wait while it is refreshed. */
   readonly unique: readonly string[] | null
   readonly refresh: RefreshReport | null

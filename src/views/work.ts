@@ -1,5 +1,5 @@
 import { pruneLog, syncTracking } from "../changes/index.ts"
-import type { Database } from "../database/database.ts"
+import type { Database, QueryOptions } from "../database/database.ts"
 import { isSelectoError, type SelectoError } from "../errors.ts"
 import { groupsOf, viewsBelow } from "./below.ts"
 import { type RefreshOptions, type RefreshReport, refreshTogether } from "./refresh.ts"
@@ -37,6 +37,11 @@ from (select o.id, greatest(0, coalesce(x.seq_scan, 0) + coalesce(x.idx_scan, 0)
   from selecto.views_view o join pg_catalog.pg_stat_all_tables x on x.relid = o.relation) s
 where s.id = v.id and v.scans is distinct from s.scans /* selecto:views */`
 
+/** See `readAt` of a view's state. */
+export async function sampleReads(database: Database, options: QueryOptions): Promise<void> {
+  await database.query({ text: readsText, values: [] }, options)
+}
+
 /**
  * One round: refreshes what is due and nobody else works on, lower views first, each set of views that read one another in one
  * transaction; looks after what is tracked, and prunes the change log. A run that was missed is made up for once. For schedulers, cron and
@@ -68,7 +73,7 @@ export async function workOnce(database: Database, options: WorkOptions = {}): P
       else failed.push({ views, error })
     }
   }
-  await direct.query({ text: readsText, values: [] }, query)
+  await sampleReads(direct, query)
   await pruneLog(direct, { keep: options.keepLog, signal: options.signal })
   const [[next]] = (await direct.queryText({ text: nextText, values: [] }, query)).rows as [[string | null]]
   return { refreshed, busy, failed, nextRun: next === null ? null : new Date(Number(next)) }

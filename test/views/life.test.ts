@@ -293,4 +293,97 @@ eachServer("the life of a view", (target) => {
     await views.drop("due")
     await views.drop("fails")
   })
+
+  test("another definition takes the place of the first: grants, and the views that read it, go on", async () => {
+    await sql(
+      "create table fact (id int primary key, kind text, n int); insert into fact select i, 'k' || i % 3, i from generate_series(1, 30) i",
+    )
+    await views.create({
+      name: "facts",
+      text: "select kind, count(*) as n from fact group by kind",
+      track: true,
+      refresh: "hourly",
+    })
+    await sql(`create role reader_of_${target.version}_${target.kind}; grant select on facts to reader_of_${target.version}_${target.kind};
+      create view busy with (security_barrier = true) as select kind from facts where n > 3`)
+    const spec = {
+      name: "facts",
+      text: "select kind, count(*) as n, sum(n) as total from fact group by kind",
+      track: true,
+    } as const
+    const redefined = await views.redefine({ ...spec, refresh: "daily" })
+    expect(redefined).toMatchObject({ view: "public.facts", outcome: "redefined", unique: ["kind"] })
+    expect(await rows("select kind, total::int from facts order by 1")).toEqual([
+      { kind: "k0", total: 165 },
+      { kind: "k1", total: 145 },
+      { kind: "k2", total: 155 },
+    ])
+    await sql("insert into fact values (31, 'k9', 1), (32, 'k9', 1), (33, 'k9', 1), (34, 'k9', 1)")
+    expect(await views.refresh("facts")).toMatchObject({ outcome: "refreshed", concurrently: true })
+    // The view over it reads the new one.
+    expect(await rows("select kind from busy where kind = 'k9'")).toHaveLength(1)
+    expect(await rows("select reloptions from pg_class where relname = 'busy'")).toEqual([
+      { reloptions: ["security_barrier=true"] },
+    ])
+    expect(await rows("select relname from pg_class where relname like 'facts%' order by 1")).toEqual([
+      { relname: "facts" },
+      { relname: "facts_kind_idx" },
+    ])
+    expect(
+      await rows(`select has_table_privilege('reader_of_${target.version}_${target.kind}', 'facts', 'select') as may`),
+    ).toEqual([{ may: true }])
+    expect(await views.status("facts")).toMatchObject({ freshness: "exact", strategy: "cron 0 3 * * *", problems: [] })
+    // A column that a view needs.
+    await expect(views.redefine({ ...spec, text: "select kind from fact group by kind" })).rejects.toMatchObject({
+      code: "E_DATABASE",
+    })
+    await sql("create materialized view upper_one as select kind from facts")
+    await expect(views.redefine({ ...spec, text: "select kind, 1 as n from fact group by kind" })).rejects.toMatchObject({
+      code: "E_VIEW_IN_USE",
+      message: expect.stringContaining("public.upper_one"),
+    })
+    expect(await views.status("facts")).toMatchObject({ freshness: "exact" })
+    expect((await views.redefine({ ...spec, refresh: "daily" })).outcome).toBe("unchanged")
+    await sql(
+      `drop materialized view upper_one; drop view busy; drop owned by reader_of_${target.version}_${target.kind}; drop role reader_of_${target.version}_${target.kind}`,
+    )
+    await views.drop("facts")
+  })
+
+  test("what nobody reads is set aside first, can be had back, and is dropped when nobody missed it", async () => {
+    for (const name of ["read", "unread", "below"]) await views.create({ name, text: "select id, name from region" })
+    await sql("create view over_below as select id from below; create materialized view foreign_one as select 1 as a")
+    await views.adopt("foreign_one")
+    const verdicts = async (options: Parameters<typeof views.cleanup>[0]): Promise<unknown> =>
+      Object.fromEntries(
+        (await views.cleanup(options)).map(({ view, action, done }) => [
+          view.replace("public.", ""),
+          `${action}${done ? ", done" : ""}`,
+        ]),
+      )
+    expect(await verdicts({ apply: true })).toEqual({ below: "keep", foreign_one: "keep", read: "keep", unread: "keep" })
+    await sql(
+      "update selecto.views_view set created_at = now() - interval '40 days'; update selecto.views_view set read_at = now() where name = 'read'",
+    )
+    expect(await verdicts({})).toEqual({ below: "keep", foreign_one: "keep", read: "keep", unread: "quarantine" })
+    expect(await verdicts({ apply: true })).toMatchObject({ unread: "quarantine, done" })
+    await expect(rows("select * from unread")).rejects.toThrow(/does not exist/)
+    expect(await verdicts({ apply: true })).toMatchObject({ unread: "keep" })
+    expect(await views.restore("unread")).toEqual({ view: "public.unread" })
+    expect(await rows("select count(*)::int as n from unread")).toEqual([{ n: 3 }])
+    await expect(views.restore("unread")).rejects.toMatchObject({ code: "E_UNKNOWN_VIEW" })
+    await sql("update selecto.views_view set read_at = null where name = 'unread'")
+    await views.cleanup({ apply: true })
+    await sql("update selecto.views_view set quarantined_at = now() - interval '8 days' where former_name = 'unread'")
+    expect(await verdicts({})).toMatchObject({ unread: "drop" })
+    expect(await verdicts({ apply: true })).toMatchObject({
+      unread: "drop, done",
+      below: "keep",
+      foreign_one: "keep",
+      read: "keep",
+    })
+    expect(await rows("select relname from pg_class where relkind = 'm' and relname like '%unread%'")).toEqual([])
+    await sql("drop view over_below")
+    for (const name of ["read", "below", "foreign_one"]) await views.drop(name)
+  })
 })
