@@ -10,6 +10,7 @@ import { findView, hasState, inSession, limits, prepareState, readStates, type V
 import { durationText } from "./strategy.ts"
 import { sampleReads } from "./work.ts"
 
+/** Options of `selecto.views.cleanup()`. */
 export interface CleanupOptions extends RetryOptions {
   /** What nobody has read for so long is unused. Default "30d". */
   readonly unusedFor?: Duration | undefined

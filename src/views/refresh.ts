@@ -17,6 +17,7 @@ import { basesOf, type Probe, probeView } from "./probe.ts"
 import { findView, hasState, inSession, limits, prepareState, readStates, type ViewState } from "./state.ts"
 import { nextRun } from "./strategy.ts"
 
+/** Options of `selecto.views.refresh()`. */
 export interface RefreshOptions extends RetryOptions {
   /** Others read on while it is refreshed: needs a unique index. Default "auto": where it can be. */
   readonly concurrently?: boolean | "auto" | undefined

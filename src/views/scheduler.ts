@@ -3,6 +3,7 @@ import type { Database } from "../database/database.ts"
 import { type Duration, millisecondsOf } from "../units.ts"
 import { type WorkOptions, type WorkReport, workOnce } from "./work.ts"
 
+/** Options of `selecto.views.start()`. */
 export interface ScheduleOptions extends Omit<WorkOptions, "signal"> {
   /** Longest pause between two looks: a view that another process made is noticed within it. Default "30s". */
   readonly interval?: Duration | undefined

@@ -5,6 +5,7 @@ import { groupsOf, viewsBelow } from "./below.ts"
 import { type RefreshOptions, type RefreshReport, refreshTogether } from "./refresh.ts"
 import { hasState, inSession, limits, rebind } from "./state.ts"
 
+/** Options of `selecto.views.work()`. */
 export interface WorkOptions extends RefreshOptions {
   /** How long the change log is kept at least, see pruneLog(). Default "1m". */
   readonly keepLog?: "1m" | `${number}${"s" | "m" | "h"}` | undefined
