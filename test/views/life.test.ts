@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import type { Database } from "../../src/database/database.ts"
 import { openDatabase } from "../../src/database/open.ts"
-import { type ViewService, viewService } from "../../src/views/index.ts"
+import { noteUses, routableViews, type ViewService, viewService } from "../../src/views/index.ts"
+import { viewRewriter } from "../../src/views/rewriter.ts"
 import { eachServer } from "../support/each-server.ts"
 
 const schema = `
@@ -348,6 +349,41 @@ eachServer("the life of a view", (target) => {
       `drop materialized view upper_one; drop view busy; drop owned by reader_of_${target.version}_${target.kind}; drop role reader_of_${target.version}_${target.kind}`,
     )
     await views.drop("facts")
+  })
+
+  test("what matching takes: definitions, and whether each is exact; uses are counted", async () => {
+    await sql(
+      "create table trade (id int primary key, kind text not null, at timestamptz not null, n int not null); insert into trade select i, 'k' || i % 5, timestamptz '2024-01-01 22:30Z' + i * interval '1 hour', i from generate_series(1, 500) i; analyze trade",
+    )
+    const text =
+      "select kind, (at at time zone 'Asia/Tokyo')::date as day, count(*) as n, sum(n) as total from trade group by 1, 2"
+    await views.create({ name: "trades", text, track: true, timezone: "Asia/Tokyo" })
+    await views.create({ name: "aged", text: "select kind, max(n) as n from trade group by kind", maxStaleness: "1h" })
+    const routable = await routableViews(database)
+    expect(routable).toMatchObject([
+      { definition: { name: "aged", timeZone: "UTC" }, exactSql: null, maxStalenessMs: 3_600_000 },
+      { definition: { name: "trades", columns: ["kind", "day", "n", "total"], timeZone: "Asia/Tokyo" }, maxStalenessMs: null },
+    ])
+    const rewriter = viewRewriter(
+      database,
+      routable.map(({ definition }) => definition),
+    )
+    const query = "select kind, sum(n) as total from trade group by kind"
+    const { text: rewritten, ...rest } = await rewriter.rewrite(query, { judge: "semantics" })
+    expect([rewritten, rest]).toEqual([expect.stringContaining("trades"), expect.anything()])
+    const exact = routable.find(({ definition }) => definition.name === "trades")!
+    expect(await rows(`select * from (${rewritten}) v where ${exact.exactSql} order by kind`)).toEqual(
+      await rows(`${query} order by kind`),
+    )
+    await sql("insert into trade values (501, 'k1', '2024-05-05', 1)")
+    expect(await rows(`select * from (${rewritten}) v where ${exact.exactSql}`)).toEqual([])
+    await noteUses(database, [
+      { oid: exact.oid, answered: 2, savedMs: 30 },
+      { oid: 1, answered: 1, savedMs: 1 },
+    ])
+    await noteUses(database, [{ oid: exact.oid, answered: 1, savedMs: 12 }])
+    expect((await views.status("trades")).uses).toMatchObject({ answered: 3, savedMs: 42 })
+    for (const name of ["trades", "aged"]) await views.drop(name)
   })
 
   test("what nobody reads is set aside first, can be had back, and is dropped when nobody missed it", async () => {
