@@ -11,7 +11,7 @@ import { noteFilled, type RefreshReport } from "./refresh.ts"
 import { createEmpty, type Kept, keptOf, type MakeOptions, type ViewSpec } from "./spec.ts"
 import { limits, prepareState, readStates, type ViewState } from "./state.ts"
 import { nextRun } from "./strategy.ts"
-import { uniqueKey } from "./unique-key.ts"
+import { uniqueIndexes, uniqueKey } from "./unique-key.ts"
 
 /** What creating a view did. */
 export interface CreatedView {
@@ -289,7 +289,8 @@ async function keepPresent(
   options: MakeOptions,
 ): Promise<CreatedView> {
   const { place, present, diff } = examined
-  const result: CreatedView = { view: diff.view, outcome: "unchanged", unique: null, refresh: null, warnings }
+  const [unique = null] = await uniqueIndexes(database, present!.oid, limits)
+  const result: CreatedView = { view: diff.view, outcome: "unchanged", unique, refresh: null, warnings }
   if (!managed) return result
   const [state] = await readStates(database, [present!.oid])
   if (state === undefined)

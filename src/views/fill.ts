@@ -17,8 +17,6 @@ export interface Filled {
   readonly durationMs: number
   /** Rows as ANALYZE has estimated them afterwards: exact for small views. */
   readonly rows: number
-  /** Scans of the view that were the refresh's own: they are no use of it. */
-  readonly ownScans: number
 }
 
 const readyText = `
@@ -29,10 +27,7 @@ select c.relispopulated as populated, pg_catalog.pg_get_userbyid(c.relowner)::te
       and not (0 = any (i.indkey::int2[]))) as keyed
 from pg_catalog.pg_class c where c.oid = $1 /* selecto:views */`
 
-const outcomeText = `
-select c.reltuples::float8 as rows, (select coalesce(max(s.seq_scan), 0) + coalesce(max(s.idx_scan), 0)
-  from pg_catalog.pg_stat_xact_all_tables s where s.relid = c.oid)::float8 as scans
-from pg_catalog.pg_class c where c.oid = $1 /* selecto:views */`
+const outcomeText = "select c.reltuples::float8 as rows from pg_catalog.pg_class c where c.oid = $1 /* selecto:views */"
 
 /**
  * What results must not depend on: the same in every process and session, whatever the role's settings are. Without a zone the
@@ -85,8 +80,8 @@ export async function fill(
     await session.query({ text, values: [] }, options)
     const durationMs = performance.now() - started
     await session.query({ text: `analyze ${quoted} /* selecto:views */`, values: [] }, options)
-    const outcome = (await session.query<{ rows: number; scans: number }>({ text: outcomeText, values: [oid] }, limits)).rows[0]!
-    return { concurrently, durationMs, rows: Math.max(0, Number(outcome.rows)), ownScans: Number(outcome.scans) }
+    const outcome = (await session.query<{ rows: number }>({ text: outcomeText, values: [oid] }, limits)).rows[0]!
+    return { concurrently, durationMs, rows: Math.max(0, Number(outcome.rows)) }
   } catch (error) {
     throw fillError(error, full, ready.owner, ready.role)
   }

@@ -226,11 +226,14 @@ async function refreshOne(
   }
 }
 
+/** Scans that this transaction has made, those that build indexes among them, are no use of the view: so this comes last. */
 const filledText = `
 update selecto.views_view v set mark = $2, storage = pg_catalog.pg_relation_filenode(v.relation), generation = v.generation + 1,
   refreshed_at = pg_catalog.now(), verified_at = pg_catalog.now(), duration_ms = $3, was_concurrent = $4, next_run = $5, failures = 0,
-  error = null, failed_at = null, own_scans = v.own_scans + $6, definition = $7, bases = $8::oid[],
-  meanings = $9::oid[], meaning = selecto.views_meaning($9::oid[])
+  error = null, failed_at = null, definition = $6, bases = $7::oid[],
+  meanings = $8::oid[], meaning = selecto.views_meaning($8::oid[]), own_scans = v.own_scans + (
+    select coalesce(max(s.seq_scan), 0) + coalesce(max(s.idx_scan), 0)
+    from pg_catalog.pg_stat_xact_all_tables s where s.relid = v.relation)
 where v.id = $1 /* selecto:views */`
 
 const inputsText = `
@@ -259,7 +262,6 @@ export async function noteFilled(
     filled.durationMs,
     filled.concurrently,
     next,
-    filled.ownScans,
     probe.definition,
     `{${(state.tracked ? state.bases : bases).join(",")}}`,
     `{${probe.meanings.join(",")}}`,

@@ -1,4 +1,4 @@
-import type { QueryOptions, Session } from "../database/database.ts"
+import type { Database, QueryOptions, Session } from "../database/database.ts"
 import {
   type Expression,
   expressionText,
@@ -56,6 +56,16 @@ select pg_catalog.array_to_json(array(select a.attname from unnest(i.indkey::int
 from pg_catalog.pg_index i where i.indrelid = $1 and i.indisunique and i.indisvalid and i.indimmediate and i.indpred is null
   and not (0 = any (i.indkey::int2[])) order by i.indisprimary desc, i.indnkeyatts /* selecto:views */`
 
+/** The columns of each unique index over plain columns and all rows; the primary key's first. */
+export async function uniqueIndexes(
+  source: Pick<Database | Session, "query">,
+  oid: number,
+  options: QueryOptions,
+): Promise<readonly (readonly string[])[]> {
+  const { rows } = await source.query<{ key: string }>({ text: keysText, values: [oid] }, options)
+  return rows.map(({ key }) => JSON.parse(key) as string[])
+}
+
 async function keyOfOnlyTable(
   session: Session,
   shape: StatementShape,
@@ -67,9 +77,8 @@ async function keyOfOnlyTable(
   if (block.relations.length !== 1 || relation?.kind !== "table") return null
   const table = await findTable(session, relation.schema, relation.name, options)
   if (table === null) return null
-  const { rows } = await session.query<{ key: string }>({ text: keysText, values: [table.oid] }, options)
-  for (const { key } of rows) {
-    const names = (JSON.parse(key) as string[]).map((column) => outputOf(block, column, columns))
+  for (const key of await uniqueIndexes(session, table.oid, options)) {
+    const names = key.map((column) => outputOf(block, column, columns))
     if (names.every((name) => name !== null)) return names
   }
   return null

@@ -42,7 +42,7 @@ eachServer("the life of a view", (target) => {
       refresh: "daily",
       track: true,
     })
-    expect(again.outcome).toBe("unchanged")
+    expect(again).toMatchObject({ outcome: "unchanged", unique: ["region"] })
     expect(await views.status("by_region")).toMatchObject({
       freshness: "exact",
       ageMs: 0,
@@ -406,7 +406,8 @@ eachServer("the life of a view", (target) => {
     await expect(rows("select * from unread")).rejects.toThrow(/does not exist/)
     expect(await verdicts({ apply: true })).toMatchObject({ unread: "keep" })
     expect(await views.restore("unread")).toEqual({ view: "public.unread" })
-    expect(await rows("select count(*)::int as n from unread")).toEqual([{ n: 3 }])
+    // Asked of the catalog: to read it would be a use of it.
+    expect(await rows("select relispopulated as filled from pg_class where oid = 'unread'::regclass")).toEqual([{ filled: true }])
     await expect(views.restore("unread")).rejects.toMatchObject({ code: "E_UNKNOWN_VIEW" })
     await sql("update selecto.views_view set read_at = null where name = 'unread'")
     await views.cleanup({ apply: true })
