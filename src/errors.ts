@@ -25,6 +25,7 @@ export const errorCodes = {
   E_LOCK_TIMEOUT: "a lock on a table or on our own state was not had in time; nothing was changed",
   E_MISSING_RIGHT: "the role lacks a right in the database; the message has the GRANT",
   E_MULTIPLE_RESULTS: "executeOne() found more than one row",
+  E_NAME_TAKEN: "something else in the database has this name already",
   E_NOT_CONNECTED: "a query made without a connection cannot run",
   E_NOT_GROUPED: "a column of a grouped query is neither grouped nor aggregated",
   E_NOT_INSTALLED: "schema selecto, or the part of it that this call needs, is not in the database yet",
@@ -58,9 +59,19 @@ export const errorCodes = {
   E_UNKNOWN_INDEX: "a hint names an index that does not exist on the table, or is not valid",
   E_UNKNOWN_JOIN: "a join path is not in the domain",
   E_UNKNOWN_TABLE: "a table is not in the database, or this role cannot see it",
+  E_UNKNOWN_VIEW: "a materialized view is not in the database, or this role cannot see it",
   E_UNLIKE_COLUMNS: "the sides of a set operation select different columns, or columns of different types",
   E_UNSUPPORTED_INPUT: "the argument is none of the forms this call accepts",
   E_UNTRACKABLE_TABLE: "changes of a table cannot be known: it is a view, foreign, temporary or unlogged",
+  E_VIEW_DIFFERS: "a materialized view of this name is there with another definition",
+  E_VIEW_DUPLICATES: "rows of a materialized view are not unique in the columns that were to be its key",
+  E_VIEW_IN_USE: "other objects depend on a materialized view",
+  E_VIEW_NOT_CONCURRENT:
+    "a materialized view cannot be refreshed while it is read: it has no unique index for it, or holds nothing yet",
+  E_VIEW_NOT_KEEPABLE:
+    "the definition of a materialized view gives something else at each moment, so that no refresh could keep it",
+  E_VIEW_PARAMETERS: "a query with bound values was to become a materialized view, which can hold none",
+  E_VIEW_UNTRACKABLE: "changes below a materialized view cannot be followed, so that it cannot be tracked",
 } as const
 
 /** One of the codes of {@link errorCodes}. */

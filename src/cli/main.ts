@@ -12,6 +12,8 @@ import { planCommand } from "./plan.ts"
 import { processTerminal } from "./terminal.ts"
 import { tour } from "./tour/tour.ts"
 import { uninstallCommand } from "./uninstall.ts"
+import { viewsCommand } from "./views.ts"
+import { workCommand } from "./work.ts"
 
 /** Exit codes: 0 done, 1 a problem was found where asked to check, 2 usage or connection error, 128 + n ended by signal n. */
 const terminal = processTerminal()
@@ -152,6 +154,42 @@ cli
   .action((action: string, file: string | undefined, options: DomainCommandOptions) =>
     domainCommand(terminal, action, file, options),
   )
+
+cli
+  .command(
+    "views <action> [name]",
+    "Materialized views: list, status, create, diff, redefine, adopt, refresh, drop, cleanup, restore",
+  )
+  .option("--database-url <url>", "The database; default DATABASE_URL")
+  .option("--file <file>", "create, diff, redefine: the view's SELECT; - is standard input")
+  .option("--refresh <when>", "immediate, hourly, daily, an interval such as 15m, or a cron expression in quotes")
+  .option("--on-demand <age>", "Refresh only when asked, and only what is older than this")
+  .option("--timezone <zone>", "The zone in which schedules count and refreshes run; default UTC")
+  .option("--max-staleness <age>", "Queries may be answered from it while it is not older")
+  .option("--track", "Follow changes of its tables, so that it is known whether it is exact")
+  .option("--unique <columns>", "Columns of its unique index, with commas between them")
+  .option("--concurrently", "refresh: fail rather than let readers wait")
+  .option("--force", "refresh: also where nothing has changed")
+  .option("--upstream", "refresh: the views that it reads first")
+  .option("--unused-for <age>", "cleanup: what nobody has read for so long; default 30d")
+  .option("--quarantine <age>", "cleanup: how long it is kept under another name; default 7d")
+  .option("--apply", "cleanup: do it, after asking")
+  .option("--yes", "Do not ask")
+  .option("--json", "Print JSON")
+  .option("--check", "Exit with 1 when a view has a problem, or differs")
+  .example("  selecto views create sales_by_region --file sales.sql --refresh daily --track")
+  .example("  selecto views list --check")
+  .action((action: string, name: string | undefined, options: Record<string, unknown>) =>
+    viewsCommand(terminal, action, name, { ...options, signal: interruption.signal }),
+  )
+
+cli
+  .command("work", "Refresh the views that are due, for cron and serverless functions")
+  .option("--database-url <url>", "The database; default DATABASE_URL")
+  .option("--once", "One round, then end")
+  .option("--json", "Print JSON")
+  .example("  selecto work --once")
+  .action((options: Record<string, unknown>) => workCommand(terminal, { ...options, signal: interruption.signal }))
 
 cli
   .command("doctor", "What server and role can do, what is in the database because of us, what is amiss; changes nothing")

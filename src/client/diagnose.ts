@@ -15,6 +15,7 @@ import {
 import { type Capabilities, readCapabilities } from "../database/capabilities.ts"
 import type { Database, QueryOptions } from "../database/database.ts"
 import { isSelectoError } from "../errors.ts"
+import { viewService } from "../views/index.ts"
 import { components } from "./components.ts"
 
 /** What these functions need of a Selecto. */
@@ -75,6 +76,7 @@ export async function diagnose({ database }: Connected, options: QueryOptions = 
       fix: error.code === "E_MISSING_RIGHT" ? "selecto doctor --grants" : "selecto uninstall, then install again",
     })
   }
+  findings.push(...(await viewFindings(database)))
   const versions = componentVersions(owned.components)
   findings.push(...versionFindings(versions))
   if (owned.strangers.length > 0)
@@ -167,6 +169,24 @@ function trackingFindings({ installed, ddl, bound, relations, preparedTransactio
       fix: "pruneLog(), which the schedulers of views and cache call",
     })
   return findings
+}
+
+async function viewFindings(database: Database): Promise<Finding[]> {
+  const views = await viewService(database)
+    .list()
+    .catch((error) => {
+      if (isSelectoError(error, "E_MISSING_RIGHT")) return []
+      throw error
+    })
+  return views.flatMap(({ schema, name, problems, failure, freshness }) =>
+    problems.map((message) => ({
+      code: "view_problem",
+      severity: failure !== null || freshness === "missing" || freshness === "empty" ? "warning" : "info",
+      object: `materialized view ${schema}.${name}`,
+      message,
+      fix: null,
+    })),
+  )
 }
 
 const driftMessages: Readonly<Record<Drift["problem"], string>> = {

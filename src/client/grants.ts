@@ -11,7 +11,7 @@ group by 1, 2 order by 1 /* selecto:changes */`
 
 const tablesText = `
 select c.relname::text as name from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-where n.nspname = 'selecto' and c.relkind = 'r' and (c.relname like 'changes\\_%' or c.relname = 'migration') order by 1 /* selecto:changes */`
+where n.nspname = 'selecto' and c.relkind = 'r' and (c.relname like 'changes\\_%' or c.relname like 'views\\_%' or c.relname = 'migration') order by 1 /* selecto:changes */`
 
 /**
  * SQL that makes two roles with no more rights than the library needs in this database, for an administrator to read and run: one that

@@ -10,7 +10,7 @@ import type { SetNode } from "../query/source.ts"
 import type { QueryState } from "../query/state.ts"
 import type { Page } from "../query/types/pages.ts"
 import type { RunOptions, StreamOptions } from "../query/types/runnable.ts"
-import { allowedAge, type RouteOptions } from "../views/index.ts"
+import { allowedAge, type MaterializeOptions, type RouteOptions } from "../views/index.ts"
 import type { Connection } from "./connection.ts"
 import { parallelMethods, withPaths } from "./parallel.ts"
 
@@ -61,6 +61,10 @@ const running = {
 
   checkHints(this: Source, options: CheckOptions = {}): Promise<unknown> {
     return this.connection.checkHints(this.request({}), options)
+  },
+
+  materialize(this: Source, options: MaterializeOptions): Promise<unknown> {
+    return this.connection.materialize(this.request({}), options)
   },
 
   analyzeIndexes(this: Source, options: Record<string, unknown> = {}): Promise<unknown> {

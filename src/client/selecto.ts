@@ -36,7 +36,7 @@ export interface Selecto extends AsyncDisposable {
   transaction<T>(work: (tx: Selecto) => Promise<T>, options?: TransactionOptions): Promise<T>
   /** Index advice for a workload, and the upkeep of indexes. */
   readonly indexes: IndexService
-  /** Queries as queries over materialized views. */
+  /** Materialized views: made, refreshed, followed, looked after; and queries as queries over them. */
   readonly views: ViewService
   /** What was recorded of each statement. Throws E_NOT_SUPPORTED unless connect() was given `monitor`. */
   readonly monitor: Monitor
@@ -108,7 +108,7 @@ export function selectoOf(
     },
     capabilities: () => connection.capabilities(),
     indexes: indexService(database, { monitorWorkload: monitor === null ? undefined : async () => monitor.workload() }),
-    views: viewService(router),
+    views: viewService(database, router),
     get monitor(): Monitor {
       if (monitor === null)
         throw new SelectoError("E_NOT_SUPPORTED", "Nothing is recorded: connect with { monitor: true } or its options.", {

@@ -1,10 +1,11 @@
 import { type Capabilities, readCapabilities } from "../database/capabilities.ts"
 import type { Database } from "../database/database.ts"
+import { SelectoError } from "../errors.ts"
 import type { Request } from "../execution/request.ts"
 import { explainStatement } from "../explain/index.ts"
 import { type CheckOptions, checkHints, type HintCheck, type HintOption, prepareHints } from "../hints/index.ts"
 import { type AdviseOptions, advise } from "../indexes/advise.ts"
-import type { ViewRouter } from "../views/index.ts"
+import { type CreatedView, createView, inlineValues, type MaterializeOptions, type ViewRouter } from "../views/index.ts"
 
 /** What the methods of a runnable call beside the pipeline. */
 export interface Services {
@@ -12,6 +13,7 @@ export interface Services {
   explain(request: Request, options: Readonly<Record<string, unknown>>): Promise<unknown>
   checkHints(request: Request, options: CheckOptions): Promise<HintCheck>
   analyzeIndexes(request: Request, options: Readonly<Record<string, unknown>>): Promise<unknown>
+  materialize(request: Request, options: MaterializeOptions): Promise<CreatedView>
 }
 
 /** Without a router no statement is explained as one over views. */
@@ -40,6 +42,20 @@ export function services(database: Database, router: ViewRouter | null): Service
     },
     checkHints: ({ statement, options: asked, transaction }, options) =>
       checkHints(database, statement, (asked.hint ?? { hints: [] }) as HintOption, { transaction, ...options }),
+    materialize: async (
+      { statement, transaction },
+      { inlineValues: inlined, lockTimeout, retryFor, timeout, signal, onProgress, ...spec },
+    ) => {
+      if (transaction !== null)
+        throw new SelectoError(
+          "E_TRANSACTION_CONFLICT",
+          "A view is made in a transaction of its own, which does not see what this one has written. Call materialize() outside.",
+        )
+      const text = inlined === true ? await inlineValues(database, statement, signal) : statement.text
+      const made = await createView(database, { ...spec, text }, { lockTimeout, retryFor, timeout, signal, onProgress })
+      router?.forget()
+      return made
+    },
     analyzeIndexes: async ({ statement }, options) =>
       (await advise(database, [statement], options as AdviseOptions)).recommendations,
   }

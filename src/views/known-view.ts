@@ -1,5 +1,7 @@
 import type { RelationName } from "../database/catalog.ts"
 import type { Database } from "../database/database.ts"
+import { isSelectoError } from "../errors.ts"
+import { hasState, limits, readStates, type ViewState } from "./state.ts"
 
 /** A materialized view that may answer queries, as whoever looks after views knows it. */
 export interface KnownView extends RelationName {
@@ -17,34 +19,67 @@ export interface ViewCatalog {
   list(): Promise<readonly KnownView[]>
   /** False while no view allows any age by itself: then queries that do not ask pass at no cost. */
   hasDefaults(): boolean
+  /** Asks again at the next list(). */
+  forget(): void
 }
 
 const listText = `
-select json_build_object('schema', n.nspname, 'name', c.relname)::text
+select json_build_object('schema', n.nspname, 'name', c.relname, 'oid', c.oid::int8,
+  'now', (extract(epoch from pg_catalog.clock_timestamp()) * 1000)::float8)::text
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where c.relkind = 'm' and n.nspname !~ '^pg_' and pg_catalog.has_table_privilege(c.oid, 'select')
 order by 1 /* selecto:views */`
 
 const keptFor = 10_000
 
-/** Every materialized view that this role may read, of unknown age: PostgreSQL does not keep when a view was refreshed. */
+/**
+ * Every materialized view that this role may read. Of those that are kept here the age is known; of others it is not, because PostgreSQL
+ * does not keep when a view was refreshed.
+ */
 export function databaseViews(database: Database): ViewCatalog {
   let kept: { readonly at: number; readonly views: Promise<readonly KnownView[]> } | null = null
   const read = async (): Promise<readonly KnownView[]> => {
-    const { rows } = await database.queryText({ text: listText, values: [] }, { timeoutMs: 10_000 })
-    return rows.map(([json]) => ({ ...(JSON.parse(json!) as RelationName), timeZone: null, maxStaleness: null, age: null }))
+    const { rows } = await database.queryText({ text: listText, values: [] }, limits)
+    const views = rows.map(([json]) => JSON.parse(json!) as RelationName & { readonly oid: number; readonly now: number })
+    const states = views.length > 0 ? await statesOf(database) : []
+    return views.map(({ schema, name, oid, now }) => {
+      const state = states.find(({ relation, quarantinedAt }) => relation === oid && quarantinedAt === null)
+      return {
+        schema,
+        name,
+        timeZone: state?.refreshedAt == null ? null : state.timeZone,
+        maxStaleness: null,
+        age: state?.verifiedAt == null ? null : Math.max(0, now - state.verifiedAt.getTime()),
+      }
+    })
   }
   return {
-    list: () => {
-      if (kept !== null && performance.now() - kept.at < keptFor) return kept.views
-      const views = read()
-      const own = { at: performance.now(), views }
-      kept = own
-      views.catch(() => {
-        if (kept === own) kept = null
-      })
-      return views
+    list: async () => {
+      if (kept === null || performance.now() - kept.at >= keptFor) {
+        const own = { at: performance.now(), views: read() }
+        kept = own
+        own.views.catch(() => {
+          if (kept === own) kept = null
+        })
+      }
+      const { at, views } = kept
+      const known = await views
+      const since = performance.now() - at
+      return known.map((view) => (view.age === null ? view : { ...view, age: view.age + since }))
     },
     hasDefaults: () => false,
+    forget: () => {
+      kept = null
+    },
+  }
+}
+
+/** A role that may not look has no states for us. */
+async function statesOf(database: Database): Promise<readonly ViewState[]> {
+  try {
+    return (await hasState(database)) ? await readStates(database, null) : []
+  } catch (error) {
+    if (isSelectoError(error, "E_MISSING_RIGHT") || (isSelectoError(error) && error.sqlState === "42501")) return []
+    throw error
   }
 }

@@ -153,6 +153,7 @@ export function viewRouter(database: Database, catalog: ViewCatalog): ViewRouter
     },
     forget: () => {
       state = null
+      catalog.forget()
     },
   }
 }

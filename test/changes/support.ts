@@ -28,9 +28,9 @@ export async function changes(database: Database, relation: string, work: () => 
   return changedSince(database, [oid], mark)
 }
 
-/** Polls until a condition holds; fails after ten seconds. */
-export async function until(what: string, condition: () => Promise<boolean> | boolean): Promise<void> {
-  for (const deadline = Date.now() + 10_000; Date.now() < deadline; ) {
+/** Polls until a condition holds; fails after ten seconds, or others where processes have to start first. */
+export async function until(what: string, condition: () => Promise<boolean> | boolean, seconds = 10): Promise<void> {
+  for (const deadline = Date.now() + seconds * 1000; Date.now() < deadline; ) {
     if (await condition()) return
     await new Promise((resolve) => setTimeout(resolve, 10))
   }

@@ -82,6 +82,7 @@ for (const version of serverVersions)
       expect(components).toEqual([
         { name: "changes", installed: 1, known: 1 },
         { name: "monitor", installed: 2, known: 2 },
+        { name: "views", installed: null, known: 1 },
       ])
     })
 

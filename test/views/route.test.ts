@@ -45,6 +45,27 @@ eachServer("queries routed to views", (target) => {
       .select({ region: "customer.region", total: sum("total"), n: count() })
       .groupBy("customer.region")
 
+  test("of a view that is kept here the age is known", async () => {
+    const query = selecto
+      .from(orders)
+      .select({ customer: "customer_id", total: sum("total") })
+      .groupBy("customer_id")
+    const before = await query.route({ maxStaleness: "1h" }).run()
+    expect(before.report.source).toBe("database")
+    await query.materialize({ name: "total_by_customer", refresh: "daily" })
+    const routed = await query.route({ maxStaleness: "1h" }).run()
+    expect(routed.report).toMatchObject({ source: "view", view: "public.total_by_customer" })
+    expect(Date.now() - routed.report.asOf!.at.getTime()).toBeLessThan(3_600_000)
+    expect(new Map(routed.rows.map(({ customer, total }) => [customer, total]))).toEqual(
+      new Map(before.rows.map(({ customer, total }) => [customer, total])),
+    )
+    const late = await query.route({ maxStaleness: 0 }).run()
+    expect(late.report.source).toBe("database")
+    expect(JSON.stringify(late.report.route)).toMatch(/0 ms are allowed/)
+    await selecto.views.drop("total_by_customer")
+    expect((await query.route({ maxStaleness: "1h" }).run()).report.source).toBe("database")
+  })
+
   test("answers from the view what was allowed to be old, with the same rows", async () => {
     const query = byRegion().filter({ "customer.region": "North America" })
     const plain = await query.run()

@@ -5,6 +5,7 @@ import type { Plan } from "../../explain/plan.ts"
 import type { CheckOptions, HintCheck, HintName, HintSpec, HintValues } from "../../hints/index.ts"
 import type { IndexRecommendation } from "../../indexes/recommendation.ts"
 import type { ExportOptions, ExportResult, ParallelOptions } from "../../parallel/index.ts"
+import type { CreatedView, MaterializeOptions } from "../../views/index.ts"
 import type { RouteOptions } from "../../views/route-option.ts"
 
 /** Options of every run. */
@@ -87,6 +88,13 @@ export interface Runnable<out Row> {
    * @example q.route({ maxStaleness: "1h" }).run()
    */
   route(options: RouteOptions | false): this
+  /**
+   * Makes a materialized view of this query, fills it and keeps it: refreshed as asked for, followed with `track`. The same call again changes
+   * nothing but how it is kept. Errors: E_VIEW_PARAMETERS where values are bound, E_VIEW_NOT_KEEPABLE, E_VIEW_DIFFERS, E_NAME_TAKEN.
+   *
+   * @example await q.materialize({ name: "sales_by_region", refresh: "daily", track: true })  // CREATE MATERIALIZED VIEW public.sales_by_region AS …
+   */
+  materialize(options: MaterializeOptions): Promise<CreatedView>
   /** Indexes that would make this statement cheaper, each verified by a planner or marked as not; empty when none would. */
   analyzeIndexes(options?: AnalyzeIndexesOptions): Promise<IndexRecommendation[]>
 }
