@@ -76,11 +76,11 @@ export function allOf(queue: PartQueue): Part[] {
   return parts
 }
 
-export function hashOf(expression: string, label: string): Divided {
+export function hashOf(expression: string, label: string, typeId: number): Divided {
   const sections = (count: number): Part[] =>
     Array.from({ length: count }, (_, at) => ({ index: at, condition: 0, values: [count, at], share: 1 / count }))
   return {
-    division: byHash(expression, label),
+    division: byHash(expression, label, typeId),
     driver: null,
     rangeOf: null,
     sections,
@@ -123,7 +123,7 @@ export async function askedDivision(
   const type = (await readTypes(executor, [column.typeId])).get(column.typeId)!
   if ("hash" in partition) {
     if (!type.hashable) throw wrongType(name, `${type.sql} has no hash function`, "hash")
-    return hashOf(expression, `hash of ${name}`)
+    return hashOf(expression, `hash of ${name}`, type.baseId)
   }
   if (!type.ordered) throw wrongType(name, `${type.sql} has no order`, "range")
   const pieces = column.indexed ? options.workers * 16 : options.workers

@@ -39,6 +39,8 @@ export class Planning {
   readonly #options: Settled
   readonly #context: PlanContext
   readonly #drivers: readonly Driver[]
+  /** Base types of the expressions that the server was asked about. */
+  readonly #typeIds = new Map<string, number>()
   #source: Source
 
   constructor(
@@ -282,7 +284,7 @@ export class Planning {
     if (this.#knowledge.catalog.serverVersion < 140_000) return "dividing by any type's hash needs PostgreSQL 14"
     const other = partition !== "auto" && !("hash" in partition && this.#isAskedKey(expression))
     if (other) return `the statement can only be divided by the hash of ${expression}`
-    return hashOf(expression, `hash of ${oneLine(expression)}`)
+    return hashOf(expression, `hash of ${oneLine(expression)}`, this.#typeIds.get(expression) ?? 0)
   }
 
   /** The grouping key with the most values whose type has a hash function; null where parts cannot be cut between groups. */
@@ -330,7 +332,9 @@ export class Planning {
   async #typesOf(expressions: readonly string[]): Promise<readonly TypeFacts[]> {
     if (expressions.length === 0) return []
     const { fields } = await this.#ask(expressionsProbe(this.#source, expressions))
-    return this.#readTypes(fields.map(({ typeId }) => typeId))
+    const types = await this.#readTypes(fields.map(({ typeId }) => typeId))
+    for (const [at, expression] of expressions.entries()) this.#typeIds.set(expression, types[at]!.baseId)
+    return types
   }
 
   async #readTypes(ids: readonly number[]): Promise<readonly TypeFacts[]> {

@@ -33,8 +33,8 @@ const mutants: readonly Mutant[] = [
   {
     name: "the group of NULL lost",
     file: "src/parallel/division.ts",
-    find: "hash_record_extended(ROW($" + "{expression}), 0)",
-    replace: "hashtextextended(($" + "{expression})::text, 0)",
+    find: "coalesce(pg_catalog.$" + "{own}(($" + "{expression}), 0), 0)",
+    replace: "pg_catalog.$" + "{own}(($" + "{expression}), 0)",
   },
   {
     name: "workers with snapshots of their own",
