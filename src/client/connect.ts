@@ -1,3 +1,4 @@
+import { ResultCache } from "../cache/index.ts"
 import { openDatabase } from "../database/open.ts"
 import type { AnyDomain } from "../domain/domain.ts"
 import { SelectoError } from "../errors.ts"
@@ -30,10 +31,11 @@ export function connect(target: ConnectTarget, options: ConnectOptions = {}): Se
     watching === undefined || watching === false ? null : createMonitor(watching === true ? {} : watching, monitorPorts(database))
   monitor?.service.start()
   const parallel = createParallel(database, options.parallel)
-  const stages = [hintStage(database), parallel.stage, ...(monitor === null ? [] : [monitor.stage])]
+  const cache = new ResultCache(database, options.cache ?? {})
+  const stages = [cache.stage, hintStage(database), parallel.stage, ...(monitor === null ? [] : [monitor.stage])]
   // A Database that was passed in is its owner's to close; over a pool the adapter itself leaves the pool open.
   const close = (): Promise<void> => (database === target ? Promise.resolve() : database.close())
-  return selectoOf(database, { ...options, close }, stages, { monitor: monitor?.service ?? null, parallel })
+  return selectoOf(database, { ...options, close }, stages, { monitor: monitor?.service ?? null, parallel, cache })
 }
 
 /** A query of a domain over a pool or Database: connect(pool, options).from(domain). A URL is refused: nothing could close it. */

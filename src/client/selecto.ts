@@ -1,3 +1,4 @@
+import { type CacheService, cacheService, ResultCache } from "../cache/index.ts"
 import type { Capabilities } from "../database/capabilities.ts"
 import type { Database } from "../database/database.ts"
 import { SelectoError } from "../errors.ts"
@@ -35,6 +36,8 @@ export interface Selecto extends AsyncDisposable {
   transaction<T>(work: (tx: Selecto) => Promise<T>, options?: TransactionOptions): Promise<T>
   /** Index advice for a workload, and the upkeep of indexes. */
   readonly indexes: IndexService
+  /** Kept results: the triggers that they rely on, what they have saved, dropping them. */
+  readonly cache: CacheService
   /** What was recorded of each statement. Throws E_NOT_SUPPORTED unless connect() was given `monitor`. */
   readonly monitor: Monitor
   /** What server, role and driver can do, and the GRANT for each right that is missing. Asked once. */
@@ -47,6 +50,7 @@ export interface Selecto extends AsyncDisposable {
 export interface Features {
   readonly monitor: Monitor | null
   readonly parallel: Parallel
+  readonly cache: ResultCache
 }
 
 /** A Selecto over a database. `transaction` is set for the `tx` of transaction(). */
@@ -54,12 +58,13 @@ export function selectoOf(
   database: Database,
   options: ConnectOptions & { readonly close?: (() => Promise<void>) | undefined },
   stages: readonly Stage[],
-  { monitor = null, parallel = createParallel(database) }: Partial<Features> = {},
+  { monitor = null, parallel = createParallel(database), cache = new ResultCache(database, {}) }: Partial<Features> = {},
   transaction: OpenTransaction | null = null,
 ): Selecto {
   const close = async (): Promise<void> => {
     if (transaction !== null) return
     await monitor?.close()
+    await cache.close()
     await (options.close ?? (() => database.close()))()
   }
   const connection: Connection = {
@@ -94,12 +99,18 @@ export function selectoOf(
           "E_TRANSACTION_CONFLICT",
           "This is a transaction already; PostgreSQL has none within another. Use the `tx` you have.",
         )
-      return await withTransaction(database, transactionOptions, (open) =>
-        work(selectoOf(database, options, stages, { monitor, parallel }, open)),
-      )
+      try {
+        return await withTransaction(database, transactionOptions, (open) =>
+          work(selectoOf(database, options, stages, { monitor, parallel, cache }, open)),
+        )
+      } finally {
+        // Whatever it wrote is heard of before the next kept result is given.
+        if (transactionOptions.readOnly !== true) cache.wrote()
+      }
     },
     capabilities: () => connection.capabilities(),
     indexes: indexService(database, { monitorWorkload: monitor === null ? undefined : async () => monitor.workload() }),
+    cache: cacheService(database, cache),
     get monitor(): Monitor {
       if (monitor === null)
         throw new SelectoError("E_NOT_SUPPORTED", "Nothing is recorded: connect with { monitor: true } or its options.", {
