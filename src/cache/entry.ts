@@ -9,7 +9,7 @@ export interface Entry {
   readonly columns: readonly ResultField[]
   readonly token: Token
   readonly relations: readonly number[]
-  /** Mode "strict": what its snapshot had seen. */
+  /** Mode "strict": what had been committed when it was read, or a little less. */
   readonly mark: string | null
   /** When its statement was sent, by the clock. */
   readonly at: Date

@@ -4,7 +4,7 @@ import type { Request } from "../execution/request.ts"
 import type { Analysis } from "./dependencies.ts"
 import type { Entry } from "./entry.ts"
 
-/** What a strict fill learns in the snapshot of its statement. */
+/** What a strict fill learns just before its statement. */
 export interface Seen {
   mark: string | null
   /** A name, definition or function has changed since the statement was analysed. */
@@ -12,8 +12,9 @@ export interface Seen {
 }
 
 /**
- * The request so that its rows and a mark come from one snapshot, which REPEATABLE READ keeps for all of its transaction; and that the
- * catalog is still what it was when the statement was analysed.
+ * The request with a mark taken just before it, and the question whether the catalog is still what it was when the statement was
+ * analysed. The mark is never younger than the rows, so whatever comes between counts as a change that they have not seen. One snapshot
+ * for both would be REPEATABLE READ's, in which a table that is truncated meanwhile is empty without ever having been so.
  */
 export function marked(request: Request, analysis: Analysis, seen: Seen): Request {
   const mark: Statement = {
@@ -22,7 +23,7 @@ export function marked(request: Request, analysis: Analysis, seen: Seen): Reques
   }
   return {
     ...request,
-    isolation: "repeatable read",
+    isolation: "read committed",
     readOnly: true,
     prelude: [mark],
     onPrelude: ([result]: readonly Result<TextRow>[]) => {
