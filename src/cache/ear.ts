@@ -18,6 +18,7 @@ export class Ear {
   /** Statements of this process that may have changed something, and how many of them have been heard of. */
   #written = 0
   #heard = 0
+  #settling: { readonly until: number; readonly done: Promise<void> } | null = null
 
   constructor(database: Database, versions: Versions, heartbeat: Duration, onInvalidation: () => void) {
     this.#database = database
@@ -72,8 +73,22 @@ export class Ear {
   /** Resolves when whatever this process has written until now has been heard of. Rejects when the line is down. */
   async settle(): Promise<void> {
     const until = this.#written
-    await this.#listener!.settled()
-    this.#heard = Math.max(this.#heard, until)
+    if (this.#settling?.until !== until) {
+      const done = this.#listener!.settled().then(() => {
+        this.#heard = Math.max(this.#heard, until)
+      })
+      this.#settling = { until, done }
+      const forget = (): void => {
+        if (this.#settling?.done === done) this.#settling = null
+      }
+      done.then(forget, forget)
+    }
+    await this.#settling!.done
+  }
+
+  /** Resolves when every notice sent before the call has been heard, whoever sent it. Rejects when the line is down. */
+  heardAll(): Promise<void> {
+    return this.#listener!.settled()
   }
 
   async #poll(): Promise<void> {

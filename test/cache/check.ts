@@ -20,14 +20,14 @@ const mutants: readonly Mutant[] = [
   {
     name: "the token taken after the query",
     file: "src/cache/cache.ts",
-    find: "if (this.versions.holds(token)) this.entries.set(key, entry)",
-    replace: "if (true) this.entries.set(key, { ...entry, token: this.versions.token(names) })",
+    find: "if (this.versions.holds(token))",
+    replace: "entry = { ...entry, token: this.versions.token(names) }; if (true)",
   },
   {
     name: "a flight joined unchecked",
     file: "src/cache/cache.ts",
-    find: 'this.mode !== "strict" && this.versions.holds(flight.token)) {',
-    replace: 'this.mode !== "strict") {',
+    find: 'this.mode !== "strict" && this.versions.holds(flight.token)',
+    replace: 'this.mode !== "strict"',
   },
   {
     name: "the loss of the listener ignored",

@@ -65,7 +65,7 @@ export async function history({ server, database, mode, seed, ms, impatient = fa
     // When its echo is back, the notices of all earlier commits have been handed over.
     for (const client of clients)
       if (client.cache.ear?.up)
-        client.cache.ear.settle().then(
+        client.cache.ear.heardAll().then(
           () => {
             client.known[k] = Math.max(client.known[k]!, n)
           },
@@ -126,8 +126,10 @@ export async function history({ server, database, mode, seed, ms, impatient = fa
       const table = random.pick(["counters", "counters", k % 2 === 0 ? "counters_even" : "counters_odd"])
       const raise = `update ${table} set n = n + 1 where k = ${k} returning n::int as n`
       const client = random.pick(clients)
+      const kind = random.integer(0, 7)
       try {
-        switch (random.integer(0, 7)) {
+        // A client that writes knows of a dead line by its own echo: while it is dead, others write.
+        switch (client.quiet && (kind === 2 || kind === 3) ? 0 : kind) {
           case 0:
           case 1: {
             const { rows } = await outside.query(raise)
@@ -187,7 +189,7 @@ export async function history({ server, database, mode, seed, ms, impatient = fa
       } catch {
         await outside.query("rollback").catch(() => {})
       }
-      await delay(random.integer(0, 12))
+      await delay(random.integer(0, 80))
     }
     await outside.end()
   }
@@ -196,18 +198,21 @@ export async function history({ server, database, mode, seed, ms, impatient = fa
     const random = diceOf(seed + 400)
     while (!over()) {
       await delay(random.integer(500, 2500))
-      const { wire } = random.pick(clients)
+      const client = random.pick(clients)
+      const { wire } = client
       found.faults++
       if (random.boolean(0.4)) {
         await admin.query(
-          "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and query ilike 'listen%' and pid <> pg_backend_pid()",
+          "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and (query ilike '%listen%' or query ilike '%notify%') and pid <> pg_backend_pid()",
         )
         continue
       }
+      client.quiet = true
       if (random.boolean()) wire.freeze()
       else wire.cut()
-      await delay(random.integer(deadLineMs, deadLineMs + 1500))
+      await delay(random.integer(deadLineMs + 500, deadLineMs + 2000))
       wire.mend()
+      client.quiet = false
     }
   }
 
@@ -246,6 +251,8 @@ interface Client {
   readonly wire: Wire
   /** By key the value that this client has to know of. */
   readonly known: number[]
+  /** It does not write at present. */
+  quiet: boolean
   close(): Promise<void>
 }
 
@@ -272,6 +279,7 @@ async function openClient(server: ServerAddress, database: string, mode: "strict
     cache,
     wire,
     known: new Array<number>(keys).fill(0),
+    quiet: false,
     close: async () => {
       wire.mend()
       await selecto.close()
