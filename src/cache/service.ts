@@ -12,6 +12,7 @@ export interface CacheStatus extends TrackingStatus {
   readonly listening: boolean | null
 }
 
+/** Options of `selecto.cache.install()`. */
 export interface CacheInstallOptions {
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: ((event: { readonly table: string; readonly done: number; readonly of: number }) => void) | undefined
