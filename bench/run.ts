@@ -5,6 +5,7 @@ import type { BenchResult } from "./support/compare.ts"
 
 const benches: Readonly<Record<string, () => Promise<BenchResult | BenchResult[]>>> = {
   collect: async () => (await import("./collect.ts")).collectBench(),
+  cache: async () => (await import("./cache.ts")).cacheBench(),
   changes: async () => (await import("./changes.ts")).changesBench(),
   compile: async () => (await import("./compile.ts")).compileBench(),
   shapes: async () => (await import("./compile-shapes.ts")).compileShapesBench(),

@@ -1,5 +1,16 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // The front door: everything a user imports, by name.
+
+export type {
+  CacheDefaults,
+  CacheInstallOptions,
+  CacheMode,
+  CacheOptions,
+  CacheService,
+  CacheStats,
+  CacheStatus,
+  Invalidation,
+} from "./cache/index.ts"
 export { configure, connect } from "./client/connect.ts"
 export { type Diagnosis, diagnose, type Finding, repair, uninstall } from "./client/diagnose.ts"
 export { grantScript } from "./client/grants.ts"

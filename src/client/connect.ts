@@ -1,3 +1,4 @@
+import { ResultCache } from "../cache/index.ts"
 import { openDatabase } from "../database/open.ts"
 import type { AnyDomain } from "../domain/domain.ts"
 import { SelectoError } from "../errors.ts"
@@ -32,10 +33,17 @@ export function connect(target: ConnectTarget, options: ConnectOptions = {}): Se
   monitor?.service.start()
   const parallel = createParallel(database, options.parallel)
   const router = viewRouter(database, databaseViews(database))
-  const stages = [hintStage(database), routeStage(router), parallel.stage, ...(monitor === null ? [] : [monitor.stage])]
+  const cache = new ResultCache(database, options.cache ?? {})
+  const stages = [
+    cache.stage,
+    routeStage(router),
+    hintStage(database),
+    parallel.stage,
+    ...(monitor === null ? [] : [monitor.stage]),
+  ]
   // A Database that was passed in is its owner's to close; over a pool the adapter itself leaves the pool open.
   const close = (): Promise<void> => (database === target ? Promise.resolve() : database.close())
-  return selectoOf(database, { ...options, close }, stages, { monitor: monitor?.service ?? null, parallel, router })
+  return selectoOf(database, { ...options, close }, stages, { monitor: monitor?.service ?? null, parallel, router, cache })
 }
 
 /** A query of a domain over a pool or Database: connect(pool, options).from(domain). A URL is refused: nothing could close it. */

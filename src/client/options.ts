@@ -1,3 +1,4 @@
+import type { CacheDefaults } from "../cache/index.ts"
 import type { Database } from "../database/database.ts"
 import type { MonitorOptions } from "../monitor/index.ts"
 import type { ParallelDefaults } from "../parallel/index.ts"
@@ -16,6 +17,8 @@ export interface ConnectOptions {
   readonly pool?: Readonly<Record<string, unknown>> | undefined
   /** Records every statement: `selecto.monitor`. `true` is the defaults. Default: nothing is recorded. */
   readonly monitor?: MonitorOptions | boolean | undefined
+  /** The mode of the result cache, its size, and defaults of every `cache()`. */
+  readonly cache?: CacheDefaults | undefined
   /** Defaults of every `parallel()`: how many sessions, how statements are divided. */
   readonly parallel?: ParallelDefaults | undefined
 }

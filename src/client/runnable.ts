@@ -11,6 +11,7 @@ import type { QueryState } from "../query/state.ts"
 import type { Page } from "../query/types/pages.ts"
 import type { RunOptions, StreamOptions } from "../query/types/runnable.ts"
 import { allowedAge, type MaterializeOptions, type RouteOptions } from "../views/index.ts"
+import { cacheMethods, withCache } from "./cache.ts"
 import type { Connection } from "./connection.ts"
 import { parallelMethods, withPaths } from "./parallel.ts"
 
@@ -71,6 +72,7 @@ const running = {
     return this.connection.analyzeIndexes(this.request(options as RunOptions), options)
   },
 
+  ...cacheMethods,
   ...parallelMethods,
 }
 
@@ -156,7 +158,7 @@ export class RunnableQuery extends QueryBuilder {
       compiled,
       compiled.output,
       origin,
-      withPaths(withHints(this.state, compiled.aliases), compiled.aliases),
+      withCache(withPaths(withHints(this.state, compiled.aliases), compiled.aliases), this.state.domain.performance.cache),
       compiled.warnings,
     )
   }

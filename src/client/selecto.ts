@@ -1,3 +1,4 @@
+import { type CacheService, cacheService, ResultCache } from "../cache/index.ts"
 import type { Capabilities } from "../database/capabilities.ts"
 import type { Database } from "../database/database.ts"
 import { SelectoError } from "../errors.ts"
@@ -38,6 +39,8 @@ export interface Selecto extends AsyncDisposable {
   readonly indexes: IndexService
   /** Materialized views: made, refreshed, followed, looked after; and queries as queries over them. */
   readonly views: ViewService
+  /** Kept results: the triggers that they rely on, what they have saved, dropping them. */
+  readonly cache: CacheService
   /** What was recorded of each statement. Throws E_NOT_SUPPORTED unless connect() was given `monitor`. */
   readonly monitor: Monitor
   /** What server, role and driver can do, and the GRANT for each right that is missing. Asked once. */
@@ -51,6 +54,7 @@ export interface Features {
   readonly monitor: Monitor | null
   readonly parallel: Parallel
   readonly router: ViewRouter
+  readonly cache: ResultCache
 }
 
 /** A Selecto over a database. `transaction` is set for the `tx` of transaction(). */
@@ -62,12 +66,14 @@ export function selectoOf(
     monitor = null,
     parallel = createParallel(database),
     router = viewRouter(database, databaseViews(database)),
+    cache = new ResultCache(database, {}),
   }: Partial<Features> = {},
   transaction: OpenTransaction | null = null,
 ): Selecto {
   const close = async (): Promise<void> => {
     if (transaction !== null) return
     await monitor?.close()
+    await cache.close()
     await (options.close ?? (() => database.close()))()
   }
   const connection: Connection = {
@@ -102,13 +108,19 @@ export function selectoOf(
           "E_TRANSACTION_CONFLICT",
           "This is a transaction already; PostgreSQL has none within another. Use the `tx` you have.",
         )
-      return await withTransaction(database, transactionOptions, (open) =>
-        work(selectoOf(database, options, stages, { monitor, parallel, router }, open)),
-      )
+      try {
+        return await withTransaction(database, transactionOptions, (open) =>
+          work(selectoOf(database, options, stages, { monitor, parallel, router, cache }, open)),
+        )
+      } finally {
+        // Whatever it wrote is heard of before the next kept result is given.
+        if (transactionOptions.readOnly !== true) cache.wrote()
+      }
     },
     capabilities: () => connection.capabilities(),
     indexes: indexService(database, { monitorWorkload: monitor === null ? undefined : async () => monitor.workload() }),
     views: viewService(database, router),
+    cache: cacheService(database, cache),
     get monitor(): Monitor {
       if (monitor === null)
         throw new SelectoError("E_NOT_SUPPORTED", "Nothing is recorded: connect with { monitor: true } or its options.", {

@@ -133,9 +133,13 @@ class PgDatabase implements Database {
       if (open) end()
       throw error
     }
+    // One after the other: the driver will not queue statements of a connection any more.
+    let sent: Promise<unknown> = Promise.resolve()
     return {
       notify: async (channel, payload, options) => {
-        await session.query(notifyStatement(channel, payload), options)
+        const mine = sent.then(() => session.query(notifyStatement(channel, payload), options))
+        sent = mine.catch(() => {})
+        await mine
       },
       close: async () => {
         if (open) end()

@@ -1,4 +1,4 @@
-import type { Cursor, ResultField, Session, Statement, TextRow } from "../database/database.ts"
+import type { Cursor, Result, ResultField, Session, Statement, TextRow } from "../database/database.ts"
 
 /** PostgreSQL's isolation levels, each stricter than the one before. */
 export type IsolationLevel = "read committed" | "repeatable read" | "serializable"
@@ -13,6 +13,8 @@ export interface OutputColumn {
   readonly decode: (typeId: number) => Decoder
   /** Declared notNull(): a null is E_UNEXPECTED_NULL. */
   readonly present: boolean
+  /** The declared type as plain data: two outputs that are alike in it make the same rows of the same text. */
+  readonly type: unknown
 }
 
 /**
@@ -35,6 +37,8 @@ export interface Request {
   readonly settings: Readonly<Record<string, string>>
   /** Statements run before this one in the same transaction. */
   readonly prelude: readonly Statement[]
+  /** Called with what the prelude gave, one result a statement; not in a transaction of the caller's. */
+  readonly onPrelude?: ((results: readonly Result<TextRow>[]) => void) | undefined
   /** Exported snapshot to adopt (needs repeatable read). */
   readonly snapshot: string | null
   /** What features were asked for by the query, by stage name; each stage reads its own. */

@@ -105,6 +105,7 @@ async function inTransaction(database: Database, request: Request, options: Quer
   try {
     const before = opening(request, database.capabilities.pipeline)
     const results = await session.batch([...before, sent(request), commitStatement], options)
+    request.onPrelude?.(results.slice(before.length - request.prelude.length, before.length))
     return converted(session, request, results[before.length]!)
   } catch (error) {
     healthy = await rollback(session)

@@ -26,7 +26,7 @@ const allowed: Record<string, readonly string[]> = {
 }
 /** Type-only imports that tie the builder's interface to what running it gives back. */
 const typesOnly: Record<string, readonly string[]> = {
-  query: ["database", "execution", "explain", "indexes", "hints", "parallel", "views"],
+  query: ["database", "execution", "explain", "indexes", "hints", "parallel", "views", "cache"],
 }
 
 interface Import {

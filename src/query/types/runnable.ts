@@ -1,3 +1,4 @@
+import type { CacheOptions } from "../../cache/index.ts"
 import type { ResultField, Statement } from "../../database/database.ts"
 import type { Report } from "../../execution/request.ts"
 import type { ExplainOptions as ServerExplainOptions } from "../../explain/explain-options.ts"
@@ -65,6 +66,13 @@ export interface Runnable<out Row> {
   hint(spec: HintSpec): this
   /** Whether each hint took effect, read from the plan: honoured, ignored or unverifiable, with the reason. */
   checkHints(options?: CheckOptions): Promise<HintCheck>
+  /**
+   * Keeps the rows, and gives them again for as long as the mode of connect() allows: `report.source` is then "cache". The rows are
+   * frozen. What cannot be kept runs as always, with a warning that says why. `false` undoes it. E_INVALID_OPTION.
+   *
+   * @example await q.cache({ ttl: "5m", tags: ["sales"] }).execute()
+   */
+  cache(options?: CacheOptions | false): this
   /**
    * Lets several sessions, or PostgreSQL's own workers, share the work where that is exact and pays; `report.parallel` says who ran it
    * and why. `false` undoes it. E_INVALID_OPTION, E_UNKNOWN_FIELD; with `where: "client"` also E_PARALLEL_REFUSED.
