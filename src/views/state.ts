@@ -53,7 +53,7 @@ const dates = ["createdAt", "refreshedAt", "verifiedAt", "nextRun", "failedAt", 
 const millis = (column: string): string => `(extract(epoch from v.${column}) * 1000)::float8`
 
 /** Text that gives a state as JSON, from a table expression `v` of selecto.views_view. */
-export const stateJson = `pg_catalog.json_build_object('id', v.id, 'relation', v.relation::int8, 'schema', v.schema, 'name', v.name,
+export const stateJson: string = `pg_catalog.json_build_object('id', v.id, 'relation', v.relation::int8, 'schema', v.schema, 'name', v.name,
   'origin', v.origin, 'source', v.source, 'searchPath', v.search_path, 'definition', v.definition, 'timeZone', v.time_zone,
   'strategy', v.strategy, 'maxStalenessMs', v.max_staleness, 'tracked', v.tracked, 'bases', (select coalesce(pg_catalog.json_agg(b::int8), '[]')
     from unnest(v.bases) b), 'createdAt', ${millis("created_at")}, 'generation', v.generation, 'mark', v.mark, 'storage', v.storage::int8,
