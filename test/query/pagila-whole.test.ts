@@ -14,7 +14,9 @@ import { pagila, pagilaMissing } from "../support/pagila.ts"
 import { actors, castings, customers, films, payments, storeCustomers } from "./pagila-domains.ts"
 import { onlyValueOf, rowsOf, tuplesOf } from "./run.ts"
 
-if (!pagilaMissing())
+// A file without a test counts as a failure.
+if (pagilaMissing()) test.skip("Pagila, whole builder (its dump is not beside the checkout)", () => {})
+else
   eachServer(
     "Pagila, whole builder",
     (target) => {

@@ -29,7 +29,9 @@ import { pagila, pagilaMissing } from "../support/pagila.ts"
 import { activeCustomers, actors, customers, films, payments, storeCustomers } from "./pagila-domains.ts"
 import { onlyValueOf, rowsOf, tuplesOf } from "./run.ts"
 
-if (!pagilaMissing())
+// A file without a test counts as a failure.
+if (pagilaMissing()) test.skip("Pagila, first floor (its dump is not beside the checkout)", () => {})
+else
   eachServer(
     "Pagila, first floor",
     (target) => {
