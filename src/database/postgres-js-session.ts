@@ -44,6 +44,11 @@ class PostgresJsSession implements Session {
   #lose!: (error: Error) => void
   /** The driver has the connection back, and may have given it a new life: nothing may be sent on it. */
   #lost = false
+  /**
+   * The server has said that it ends the session; the socket closes in a moment. What is written in that moment the driver never sends,
+   * nor anything else on this connection afterwards: a cleared timer stands in its way for good.
+   */
+  #ending = false
   #released = false
   /** Inside a transaction, as far as the answers tell. */
   #open = false
@@ -92,7 +97,7 @@ class PostgresJsSession implements Session {
   release(destroy = false): void {
     if (this.#released) return
     this.#released = true
-    if (this.#lost) return
+    if (this.#lost || this.#ending) return
     if (destroy) {
       this.#connection.terminate()
       return
@@ -131,7 +136,7 @@ class PostgresJsSession implements Session {
     queries: readonly PostgresJsQuery[],
     onFirstReply: (() => void) | undefined,
   ): Promise<Result<TextRow>[]> {
-    if (this.#lost) return await this.#loss
+    if (this.#lost || this.#ending) return await this.#loss
     for (const query of queries) query.execute()
     const results: Result<TextRow>[] = []
     let failure: { readonly error: unknown } | null = null
@@ -142,6 +147,7 @@ class PostgresJsSession implements Session {
         this.#note(result.command, statements[index]!.text)
       } catch (error) {
         failure ??= { error }
+        if (endsSession(error)) this.#ending = true
       }
       if (index === 0) onFirstReply?.()
     }
@@ -177,6 +183,11 @@ async function cancelActive(queries: readonly PostgresJsQuery[]): Promise<void> 
   // Not cancel(), which can be called once only and says nothing of the end.
   if (typeof active.canceller === "function") await (active.canceller as (query: unknown) => Promise<void>)(active)
   else active.cancel()
+}
+
+/** admin_shutdown, crash_shutdown, idle_session_timeout and their like; what follows is the end of the connection. */
+function endsSession(error: unknown): boolean {
+  return /^57P0[1245]$/.test(String((error as { code?: unknown } | null)?.code))
 }
 
 function ignore(): void {}
