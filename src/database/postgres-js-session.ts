@@ -1,4 +1,4 @@
-import { SelectoError } from "../errors.ts"
+import { isSelectoError, SelectoError } from "../errors.ts"
 import { cancelUntil } from "./cancel.ts"
 import type { Cursor, CursorOptions, QueryOptions, Result, ResultField, Session, Statement, TextRow } from "./database.ts"
 import { toSelectoError } from "./database-error.ts"
@@ -45,8 +45,8 @@ class PostgresJsSession implements Session {
   /** The driver has the connection back, and may have given it a new life: nothing may be sent on it. */
   #lost = false
   /**
-   * The server has said that it ends the session; the socket closes in a moment. What is written in that moment the driver never sends,
-   * nor anything else on this connection afterwards: a cleared timer stands in its way for good.
+   * A statement has failed because the connection breaks; the socket closes in a moment. What is sent in that moment the driver keeps,
+   * and in the connection's next life waits for its answer for ever.
    */
   #ending = false
   #released = false
@@ -97,8 +97,8 @@ class PostgresJsSession implements Session {
   release(destroy = false): void {
     if (this.#released) return
     this.#released = true
-    if (this.#lost || this.#ending) return
-    if (destroy) {
+    if (this.#lost) return
+    if (destroy || this.#ending) {
       this.#connection.terminate()
       return
     }
@@ -147,7 +147,7 @@ class PostgresJsSession implements Session {
         this.#note(result.command, statements[index]!.text)
       } catch (error) {
         failure ??= { error }
-        if (endsSession(error)) this.#ending = true
+        if (isSelectoError(toSelectoError(error), "E_CONNECTION")) this.#ending = true
       }
       if (index === 0) onFirstReply?.()
     }
@@ -183,11 +183,6 @@ async function cancelActive(queries: readonly PostgresJsQuery[]): Promise<void> 
   // Not cancel(), which can be called once only and says nothing of the end.
   if (typeof active.canceller === "function") await (active.canceller as (query: unknown) => Promise<void>)(active)
   else active.cancel()
-}
-
-/** admin_shutdown, crash_shutdown, idle_session_timeout and their like; what follows is the end of the connection. */
-function endsSession(error: unknown): boolean {
-  return /^57P0[1245]$/.test(String((error as { code?: unknown } | null)?.code))
 }
 
 function ignore(): void {}
