@@ -77,7 +77,7 @@ async function rollups(database: Database): Promise<BenchResult[]> {
         `sales ${name} over 1,000,000 orders, microseconds`,
         { tables: () => journey.run(requestOf(text, false)), view: () => journey.run(requestOf(text, true)) },
         "tables",
-        { rounds: 7, calls: 2, warming: 1 },
+        { rounds: 7, calls: 2 },
       ),
     )
   }
@@ -98,6 +98,6 @@ async function deciding(database: Database): Promise<BenchResult> {
       new: (n) => router.decide(fresh(n)),
     },
     "seen before",
-    { rounds: 9, calls: 20, warming: 4 },
+    { rounds: 9, calls: 20 },
   )
 }

@@ -1,5 +1,9 @@
 import { type BenchResult, median, middleHalf } from "./compare.ts"
 
+/** Before anything counts each function is called four rounds, and on until it has been called so often or so much time has passed. */
+const warmCalls = 2000
+const warmMs = 2000
+
 /** Runs `calls` calls and ends when all of them have. The argument is a running number. */
 export type Workload = (n: number) => Promise<unknown>
 
@@ -12,12 +16,7 @@ export async function interleave(
   title: string,
   shapes: Readonly<Record<string, Workload>>,
   reference: string,
-  {
-    rounds = 31,
-    calls = 400,
-    concurrency = 1,
-    warming = Math.max(4, 2000 / calls),
-  }: { rounds?: number; calls?: number; concurrency?: number; warming?: number } = {},
+  { rounds = 31, calls = 400, concurrency = 1 }: { rounds?: number; calls?: number; concurrency?: number } = {},
 ): Promise<BenchResult> {
   const names = Object.keys(shapes)
   let n = 0
@@ -36,7 +35,9 @@ export async function interleave(
     cpu.set(shape, cpu.get(shape)! + (user + system) / calls)
     return elapsed
   }
-  for (let warm = 0; warm < warming; warm++) for (const shape of names) await time(shape)
+  const warm = performance.now() + warmMs
+  for (let round = 0; round < 4 || (round * calls < warmCalls && performance.now() < warm); round++)
+    for (const shape of names) await time(shape)
   for (const shape of names) cpu.set(shape, 0)
   const times = new Map<string, number[]>(names.map((shape) => [shape, []]))
   for (let round = 0; round < rounds; round++)
