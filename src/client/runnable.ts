@@ -55,7 +55,7 @@ const running = {
     return this.withOption("hint", typeof first === "string" ? addHint(before, first, value as never) : addHint(before, first))
   },
 
-  route(this: Source, options: RouteOptions | false): Source {
+  route(this: Source, options: RouteOptions | false = {}): Source {
     allowedAge(options)
     return this.withOption("route", options)
   },

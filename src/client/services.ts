@@ -5,7 +5,14 @@ import type { Request } from "../execution/request.ts"
 import { explainStatement } from "../explain/index.ts"
 import { type CheckOptions, checkHints, type HintCheck, type HintOption, prepareHints } from "../hints/index.ts"
 import { type AdviseOptions, advise } from "../indexes/advise.ts"
-import { type CreatedView, createView, inlineValues, type MaterializeOptions, type ViewRouter } from "../views/index.ts"
+import {
+  asksForViews,
+  type CreatedView,
+  createView,
+  inlineValues,
+  type MaterializeOptions,
+  type ViewRouter,
+} from "../views/index.ts"
 
 /** What the methods of a runnable call beside the pipeline. */
 export interface Services {
@@ -23,7 +30,7 @@ export function services(database: Database, router: ViewRouter | null): Service
     explain: async (asking, options) => {
       const { options: asked, ...request } = asking
       // A query that is hinted, or answered from a view, is explained as it would be run.
-      const view = router?.mayRoute(asked.route) ? (await router.decide(asking)).text : null
+      const view = router !== null && asksForViews(asked.route) ? (await router.decide(asking)).text : null
       const statement = { text: view ?? asking.statement.text, values: asking.statement.values }
       const hint = asked.hint as HintOption | undefined
       const hinted = hint === undefined ? null : await prepareHints(database, statement.text, hint)

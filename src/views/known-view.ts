@@ -7,18 +7,16 @@ import { hasState, limits, readStates, type ViewState } from "./state.ts"
 export interface KnownView extends RelationName {
   /** TimeZone that every refresh runs with, where its owner pinned one. */
   readonly timeZone: string | null
-  /** Milliseconds of age that the view itself allows to queries that say nothing; null: only to those that ask for it. */
+  /** Milliseconds of age that the view itself allows, to queries that ask for no other; null: none. */
   readonly maxStaleness: number | null
-  /** Milliseconds since the snapshot of its last refresh, by the database's clock; null when nobody knows. */
-  readonly age: number | null
+  /** The moment that its rows are of, by performance.now(); null when nobody knows. */
+  readonly asOf: number | null
 }
 
 /** Who knows the views of a database: the port between routing and the keeping of views. */
 export interface ViewCatalog {
-  /** Asked before each query that may be routed: answered from memory, but for a question every some seconds. */
+  /** Asked before each query that may be routed: answered from memory, the same list again, but for a question every some seconds. */
   list(): Promise<readonly KnownView[]>
-  /** False while no view allows any age by itself: then queries that do not ask pass at no cost. */
-  hasDefaults(): boolean
   /** Asks again at the next list(). */
   forget(): void
 }
@@ -39,6 +37,8 @@ const keptFor = 10_000
 export function databaseViews(database: Database): ViewCatalog {
   let kept: { readonly at: number; readonly views: Promise<readonly KnownView[]> } | null = null
   const read = async (): Promise<readonly KnownView[]> => {
+    // Before the server looks at its clock, so that no view counts as younger than it is.
+    const asked = performance.now()
     const { rows } = await database.queryText({ text: listText, values: [] }, limits)
     const views = rows.map(([json]) => JSON.parse(json!) as RelationName & { readonly oid: number; readonly now: number })
     const states = views.length > 0 ? await statesOf(database) : []
@@ -48,13 +48,13 @@ export function databaseViews(database: Database): ViewCatalog {
         schema,
         name,
         timeZone: state?.refreshedAt == null ? null : state.timeZone,
-        maxStaleness: null,
-        age: state?.verifiedAt == null ? null : Math.max(0, now - state.verifiedAt.getTime()),
+        maxStaleness: state?.maxStalenessMs ?? null,
+        asOf: state?.verifiedAt == null ? null : asked - Math.max(0, now - state.verifiedAt.getTime()),
       }
     })
   }
   return {
-    list: async () => {
+    list: () => {
       if (kept === null || performance.now() - kept.at >= keptFor) {
         const own = { at: performance.now(), views: read() }
         kept = own
@@ -62,12 +62,8 @@ export function databaseViews(database: Database): ViewCatalog {
           if (kept === own) kept = null
         })
       }
-      const { at, views } = kept
-      const known = await views
-      const since = performance.now() - at
-      return known.map((view) => (view.age === null ? view : { ...view, age: view.age + since }))
+      return kept.views
     },
-    hasDefaults: () => false,
     forget: () => {
       kept = null
     },

@@ -28,8 +28,6 @@ export interface RouteDecision {
 
 /** Decides which queries views answer, and knows the views of one database for that. */
 export interface ViewRouter {
-  /** False when a request with this option cannot be routed whatever it is: nothing has to be decided. */
-  mayRoute(option: unknown): boolean
   /** Never throws but for a bad option and the caller's abort: a query runs on its tables when views cannot be looked at. */
   decide(request: Request): Promise<RouteDecision>
   /** The statement over any views of the database, whatever their age. */
@@ -105,18 +103,17 @@ export function viewRouter(database: Database, catalog: ViewCatalog): ViewRouter
     return made
   }
 
-  const decide = async (request: Request): Promise<RouteDecision> => {
-    const asked = allowedAge(request.options.route)
-    const fault = asked === false ? "the query opted out" : whyNotHere(request)
+  const decide = async (request: Request, asked: number | null): Promise<RouteDecision> => {
+    const fault = whyNotHere(request)
     if (fault !== null) return refusal(fault)
     const known = await catalog.list()
-    const allowed = (view: KnownView): number | null => (asked === null || asked === false ? view.maxStaleness : asked)
-    const anyAge = asked === Number.POSITIVE_INFINITY
-    const young = anyAge ? known : known.filter((view) => whyTooOld(view, allowed(view)) === null)
-    const tooOld = (anyAge ? [] : known).flatMap((view) => {
-      const reason = whyTooOld(view, allowed(view))
+    const now = performance.now()
+    const tooOld = known.flatMap((view) => {
+      const reason = whyTooOld(view, asked ?? view.maxStaleness, now)
       return reason === null ? [] : [{ view: nameOf(view), reason }]
     })
+    const late = new Set(tooOld.map(({ view }) => view))
+    const young = late.size === 0 ? known : known.filter((view) => !late.has(nameOf(view)))
     if (young.length === 0)
       return refusal(known.length === 0 ? "there are no materialized views" : "no view is young enough", tooOld)
     const rewriter = among(await current(known), young)
@@ -132,16 +129,22 @@ export function viewRouter(database: Database, catalog: ViewCatalog): ViewRouter
       )
     if (view === undefined || others.length > 0)
       return refusal(`it takes several views, which are of different moments: ${rewriting.views.join(", ")}`, tooOld)
-    const { age } = young.find((one) => nameOf(one) === view)!
-    return { view, text: rewriting.text, age, reason: null, reasons: tooOld, costs: rewriting.costs }
+    const { asOf } = young.find((one) => nameOf(one) === view)!
+    return {
+      view,
+      text: rewriting.text,
+      age: asOf === null ? null : now - asOf,
+      reason: null,
+      reasons: tooOld,
+      costs: rewriting.costs,
+    }
   }
 
   return {
-    mayRoute: (option) => option !== false && (option !== undefined || catalog.hasDefaults()),
     decide: async (request) => {
-      allowedAge(request.options.route)
+      const asked = allowedAge(request.options.route)
       try {
-        return await decide(request)
+        return await decide(request, asked)
       } catch (error) {
         if (request.signal?.aborted) throw error
         return refusal(`the views could not be looked at: ${error instanceof Error ? error.message : String(error)}`)
@@ -177,9 +180,10 @@ function whyNotHere(request: Request): string | null {
   return request.options.parallel === undefined ? null : "it is to be shared among sessions, which divide its own tables"
 }
 
-function whyTooOld({ age }: KnownView, allowed: number | null): string | null {
-  if (allowed === null) return "neither the view nor the query allows rows that are not of now"
+function whyTooOld({ asOf }: KnownView, allowed: number | null, now: number): string | null {
+  if (allowed === null) return "neither the view nor the query says how old rows may be"
   if (allowed === Number.POSITIVE_INFINITY) return null
-  if (age === null) return "nobody knows when it was refreshed"
+  if (asOf === null) return "nobody knows when it was refreshed"
+  const age = now - asOf
   return age <= allowed ? null : `it was refreshed ${Math.round(age)} ms ago, ${allowed} ms are allowed`
 }

@@ -1,5 +1,6 @@
 import { isSelectoError } from "../errors.ts"
 import type { Request, Response, Stage } from "../execution/request.ts"
+import { asksForViews } from "./route-option.ts"
 import type { RouteDecision, ViewRouter } from "./router.ts"
 
 /** The view was dropped, renamed, changed or emptied since it was read. */
@@ -23,9 +24,9 @@ export function routeStage(router: ViewRouter): Stage {
   }
   return {
     name: "route",
-    run: (request, next) => (router.mayRoute(request.options.route) ? run(request, next) : next(request)),
+    run: (request, next) => (asksForViews(request.options.route) ? run(request, next) : next(request)),
     prepare: async (request) => {
-      if (!router.mayRoute(request.options.route)) return request
+      if (!asksForViews(request.options.route)) return request
       const { text } = await router.decide(request)
       return text === null ? request : routed(request, text)
     },

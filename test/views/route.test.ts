@@ -52,13 +52,18 @@ eachServer("queries routed to views", (target) => {
       .groupBy("customer_id")
     const before = await query.route({ maxStaleness: "1h" }).run()
     expect(before.report.source).toBe("database")
-    await query.materialize({ name: "total_by_customer", refresh: "daily" })
+    await query.materialize({ name: "total_by_customer", refresh: "daily", maxStaleness: "1h" })
+    expect((await query.run()).report.source).toBe("database")
+    expect((await query.route().run()).report.view).toBe("public.total_by_customer")
     const routed = await query.route({ maxStaleness: "1h" }).run()
     expect(routed.report).toMatchObject({ source: "view", view: "public.total_by_customer" })
     expect(Date.now() - routed.report.asOf!.at.getTime()).toBeLessThan(3_600_000)
     expect(new Map(routed.rows.map(({ customer, total }) => [customer, total]))).toEqual(
       new Map(before.rows.map(({ customer, total }) => [customer, total])),
     )
+    const silent = await byRegion().route().run()
+    expect(silent.report.source).toBe("database")
+    expect(JSON.stringify(silent.report.route)).toMatch(/neither the view nor the query says how old/)
     const late = await query.route({ maxStaleness: 0 }).run()
     expect(late.report.source).toBe("database")
     expect(JSON.stringify(late.report.route)).toMatch(/0 ms are allowed/)
@@ -183,10 +188,10 @@ eachServer("queries routed to views", (target) => {
     expect(none.text).toBeNull()
   })
 
-  test("refuses an option that says nothing", () => {
-    expect(() => byRegion().route({} as never)).toThrow(expect.objectContaining({ code: "E_INVALID_OPTION" }))
-    expect(() => byRegion().route({ maxStaleness: "soon" as never })).toThrow(
-      expect.objectContaining({ code: "E_INVALID_OPTION" }),
-    )
+  test("refuses an option that it does not know", () => {
+    for (const option of [null, "1h", true, { maxStaleness: "soon" }, { maxStaleness: -1 }])
+      expect(() => byRegion().route(option as never), JSON.stringify(option)).toThrow(
+        expect.objectContaining({ code: "E_INVALID_OPTION" }),
+      )
   })
 })

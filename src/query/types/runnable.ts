@@ -95,7 +95,7 @@ export interface Runnable<out Row> {
    *
    * @example q.route({ maxStaleness: "1h" }).run()
    */
-  route(options: RouteOptions | false): this
+  route(options?: RouteOptions | false): this
   /**
    * Makes a materialized view of this query, fills it and keeps it: refreshed as asked for, followed with `track`. The same call again changes
    * nothing but how it is kept. Errors: E_VIEW_PARAMETERS where values are bound, E_VIEW_NOT_KEEPABLE, E_VIEW_DIFFERS, E_NAME_TAKEN.
