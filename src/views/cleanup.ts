@@ -30,10 +30,6 @@ export interface CleanupAction {
   readonly done: boolean
 }
 
-const usesText = `
-select u.view::text as view, (extract(epoch from max(u.day + 1)) * 1000)::text as last from selecto.views_use u
-where u.answered > 0 group by u.view /* selecto:views */`
-
 /**
  * Finds views that nobody needs: made here, not read for a while, neither by the queries that they answer nor by name, and read by no other
  * view. Changes nothing without `apply`; with it such a view is renamed first, and dropped by a later call when its quarantine is over.
@@ -46,12 +42,10 @@ export async function cleanupViews(database: Database, options: CleanupOptions =
   if (!(await hasState(direct))) return []
   await prepareState(direct, options.signal)
   await sampleReads(direct, { ...limits, signal: options.signal })
-  const { rows } = await direct.query<{ view: string; last: string }>({ text: usesText, values: [] }, limits)
-  const answered = new Map(rows.map(({ view, last }) => [Number(view), Number(last)]))
   const actions: CleanupAction[] = []
   for (const state of await readStates(direct, null)) {
     const view = `${state.schema}.${state.formerName ?? state.name}`
-    const lastUse = Math.max(state.createdAt.getTime(), state.readAt?.getTime() ?? 0, answered.get(state.id) ?? 0)
+    const lastUse = Math.max(state.createdAt.getTime(), state.readAt?.getTime() ?? 0)
     const verdict = await verdictOn(direct, state, Date.now() - lastUse, unusedMs, quarantineMs)
     const done = options.apply === true && verdict.action !== "keep"
     if (done && verdict.action === "quarantine") await quarantine(direct, state, options)

@@ -42,8 +42,6 @@ const tables: readonly string[] = [
   // Materialized views below a view, and which refresh of theirs it was filled from.
   `create table selecto.views_input (view int references selecto.views_view on delete cascade, relation oid, generation int8 not null,
     primary key (view, relation))`,
-  `create table selecto.views_use (view int references selecto.views_view on delete cascade, day date, answered int8 not null,
-    saved_ms float8 not null, primary key (view, day))`,
 ]
 
 /**

@@ -36,8 +36,8 @@ export interface ViewStatus {
   readonly bytes: number | null
   /** Columns of the index by which it can be refreshed while it is read; null: readers wait. */
   readonly uniqueIndex: boolean
-  /** Queries that it answered, and scans by whoever reads it by its name: the refreshes' own are not among them. */
-  readonly uses: { readonly answered: number; readonly savedMs: number; readonly directScans: number | null }
+  /** Scans by queries, by its name or because it answered them; the refreshes' own are not among them. Null where they are not known. */
+  readonly scans: number | null
   /** Since the last refresh before this day nothing has read it; see cleanup(). */
   readonly lastReadAt: Date | null
   readonly createdAt: Date
@@ -58,8 +58,6 @@ select pg_catalog.json_build_object('state', ${stateJson}, 'now', (extract(epoch
         join pg_catalog.pg_am a on a.oid = x.relam where i.indrelid = c.oid and i.indisunique and i.indimmediate and i.indisvalid
         and i.indpred is null and a.amname = 'btree' and not (0 = any (i.indkey::int2[]))))
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = v.relation and c.relkind = 'm'),
-  'use', (select pg_catalog.json_build_object('answered', coalesce(sum(u.answered), 0)::float8, 'savedMs', coalesce(sum(u.saved_ms), 0)::float8)
-    from selecto.views_use u where u.view = v.id),
   'pid', (select l.pid from pg_catalog.pg_locks l where l.locktype = 'advisory' and l.granted and l.classid = $2::int4::oid
     and l.objid = v.relation and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database()) limit 1))::text
 from selecto.views_view v where $1::oid[] is null or v.relation = any ($1) order by v.schema, v.name /* selecto:views */`
@@ -78,7 +76,6 @@ interface StatusRow {
     readonly scans: number | null
     readonly keyed: boolean
   } | null
-  readonly use: { readonly answered: number; readonly savedMs: number }
   readonly pid: number | null
 }
 
@@ -99,7 +96,7 @@ export async function viewStatuses(
   return rows.map(([json]) => statusOf(JSON.parse(json!) as StatusRow, blind))
 }
 
-function statusOf({ state: kept, now, fresh, live, use, pid }: StatusRow, blind: ReadonlyMap<number, string>): ViewStatus {
+function statusOf({ state: kept, now, fresh, live, pid }: StatusRow, blind: ReadonlyMap<number, string>): ViewStatus {
   const state = stateOf(kept)
   const ageMs = state.verifiedAt === null ? null : Math.max(0, now - state.verifiedAt.getTime())
   const freshness = freshnessOf(state, live, fresh)
@@ -128,7 +125,7 @@ function statusOf({ state: kept, now, fresh, live, use, pid }: StatusRow, blind:
     rows: live?.rows ?? null,
     bytes: live?.bytes ?? null,
     uniqueIndex: live?.keyed ?? false,
-    uses: { ...use, directScans: live?.scans == null ? null : Math.max(0, live.scans - state.ownScans) },
+    scans: live?.scans == null ? null : Math.max(0, live.scans - state.ownScans),
     lastReadAt: state.readAt,
     createdAt: state.createdAt,
     quarantinedAt: state.quarantinedAt,
