@@ -1,5 +1,6 @@
 import type { Node } from "libpg-query"
-import { contextOf, type Draft, type DraftBlock, type DraftRelation, type Of, readQuery } from "./block-reader.ts"
+import { contextOf, readQuery } from "./block-reader.ts"
+import type { Draft, DraftBlock, DraftRelation, Of } from "./draft.ts"
 import { namesOf, readExpression } from "./expression-reader.ts"
 import { parseSqlSync } from "./parse.ts"
 import type { Scope } from "./scope.ts"

@@ -1,9 +1,10 @@
 import type { Node } from "libpg-query"
 import { LRUCache } from "lru-cache"
 import { SelectoError } from "../errors.ts"
-import { type Draft, readQuery } from "./block-reader.ts"
+import { readQuery } from "./block-reader.ts"
 import { loadDeparser } from "./deparse.ts"
 import { allResolved, columnUsesOf, deriveBlocks } from "./derive.ts"
+import type { Draft } from "./draft.ts"
 import { loadSql, splitStatementsSync } from "./parse.ts"
 import type { StatementShape } from "./shape.ts"
 

@@ -247,3 +247,31 @@ export interface ColumnUse {
   readonly block: number
   readonly roles: readonly ColumnRole[]
 }
+
+/** What a block is that has nothing in it. The lists are its own. */
+export function emptyBlock(): Omit<QueryBlock, "ordinal" | "parent" | "role" | "kind" | "cte"> {
+  return {
+    relations: [],
+    from: [],
+    where: null,
+    conditions: [],
+    joins: [],
+    grouping: null,
+    having: null,
+    distinct: null,
+    windows: [],
+    order: [],
+    limit: null,
+    offset: null,
+    withTies: false,
+    output: [],
+    aggregates: [],
+    windowCalls: [],
+    locking: [],
+    setOperation: null,
+    valuesRows: null,
+    values: null,
+    write: null,
+    correlated: [],
+  }
+}

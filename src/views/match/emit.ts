@@ -1,6 +1,7 @@
 import {
   blockText,
   type Expression,
+  emptyBlock,
   type FromItem,
   mapExpression,
   type QueryBlock,
@@ -59,7 +60,7 @@ class Writer {
 
   #block(parent: number | null, role: QueryBlock["role"], kind: QueryBlock["kind"]): number {
     const ordinal = this.blocks.length
-    this.blocks.push({ ...bareBlock, ordinal, parent, role, kind })
+    this.blocks.push({ ...emptyBlock(), ordinal, parent, role, kind, cte: null })
     return ordinal
   }
 
@@ -260,36 +261,6 @@ const bareRelation: ShapeRelation = {
   sampled: false,
   args: [],
   abridged: false,
-}
-
-const bareBlock: QueryBlock = {
-  ordinal: 0,
-  parent: null,
-  role: "statement",
-  kind: "select",
-  cte: null,
-  relations: [],
-  from: [],
-  where: null,
-  conditions: [],
-  joins: [],
-  grouping: null,
-  having: null,
-  distinct: null,
-  windows: [],
-  order: [],
-  limit: null,
-  offset: null,
-  withTies: false,
-  output: [],
-  aggregates: [],
-  windowCalls: [],
-  locking: [],
-  setOperation: null,
-  valuesRows: null,
-  values: null,
-  write: null,
-  correlated: [],
 }
 
 function conjunction(conditions: readonly Expression[]): Expression | null {
