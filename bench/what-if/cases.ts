@@ -1,4 +1,5 @@
 import type { CandidateIndex } from "../../src/indexes/what-if/planner.ts"
+import { randomOf } from "../../test/support/random.ts"
 
 /** Three related tables with skewed, correlated, unique and missing values; the same rows on every version. */
 export const schema = `
@@ -52,20 +53,9 @@ export interface Case {
   readonly text: string
 }
 
-/** A small generator of numbers from a seed (mulberry32). */
-export function seeded(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
 /** `count` queries, dealt to the candidates in turn. The same seed gives the same queries. */
 export function cases(count: number, seed: number): Case[] {
-  const random = seeded(seed)
+  const random = randomOf(seed)
   const pick = <T>(values: readonly T[]): T => values[Math.floor(random() * values.length)]!
   const upTo = (most: number): number => Math.floor(random() * most)
   // Half of the ranges hold from one row to nearly all, every order of magnitude as likely; half hold most rows.

@@ -2,21 +2,11 @@ import pg from "pg"
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest"
 import type { Database } from "../../src/database/database.ts"
 import { openDatabase } from "../../src/database/open.ts"
-import { SelectoError } from "../../src/errors.ts"
 import { eachServer } from "../support/each-server.ts"
+import { failure } from "../support/failure.ts"
 import { roundTripProxy } from "../support/round-trips.ts"
 
 const sql = (text: string, ...values: unknown[]): { text: string; values: unknown[] } => ({ text, values })
-
-async function failure(work: Promise<unknown>): Promise<SelectoError> {
-  try {
-    await work
-  } catch (error) {
-    if (error instanceof SelectoError) return error
-    throw error
-  }
-  throw new Error("This should have failed.")
-}
 
 eachServer(
   "when things go wrong",

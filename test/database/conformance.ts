@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import type { CopyReader, Database, Session } from "../../src/database/database.ts"
-import { SelectoError } from "../../src/errors.ts"
+import { failure } from "../support/failure.ts"
 
 /** What an adapter's author hands to {@link conformance}. */
 export interface ConformanceTarget {
@@ -44,16 +44,6 @@ export function conformance(name: string, target: ConformanceTarget): void {
       copying(known)
     })
   })
-}
-
-async function failure(work: Promise<unknown>): Promise<SelectoError> {
-  try {
-    await work
-  } catch (error) {
-    if (error instanceof SelectoError) return error
-    throw error
-  }
-  throw new Error("This should have failed.")
 }
 
 const sql = (text: string, ...values: unknown[]): { text: string; values: unknown[] } => ({ text, values })

@@ -5,22 +5,12 @@ import type { Database } from "../../src/database/database.ts"
 import { openDatabase } from "../../src/database/open.ts"
 import type { PostgresJsLike } from "../../src/database/postgres-js-types.ts"
 import { defineDomain } from "../../src/domain/define.ts"
-import { SelectoError } from "../../src/errors.ts"
 import { sum } from "../../src/query/aggregate.ts"
 import { eachServer } from "../support/each-server.ts"
+import { failure } from "../support/failure.ts"
 import { roundTripProxy } from "../support/round-trips.ts"
 
 const sql = (text: string, ...values: unknown[]): { text: string; values: unknown[] } => ({ text, values })
-
-async function failure(work: Promise<unknown>): Promise<SelectoError> {
-  try {
-    await work
-  } catch (error) {
-    if (error instanceof SelectoError) return error
-    throw error
-  }
-  throw new Error("This should have failed.")
-}
 
 /** The driver's own types fit the structure that the adapter asks for. */
 export const fits = (driver: postgres.Sql): PostgresJsLike => driver

@@ -6,6 +6,7 @@ import { createHistogram, createMonitor, geometricMean, type Monitor, percentile
 import { Baselines, hourMs, hourOf } from "../../src/monitor/regressions/baseline.ts"
 import { fingerprint } from "../../src/sql/index.ts"
 import { eachServer } from "../support/each-server.ts"
+import { randomOf } from "../support/random.ts"
 import { type TestClock, testClock } from "./clock.ts"
 
 const start = Date.UTC(2026, 0, 20, 12)
@@ -53,13 +54,7 @@ describe("a baseline", () => {
  */
 test("the geometric mean cries wolf less often than mean or percentile, and hears more", () => {
   const seed = Number(process.env.SELECTO_SEED ?? Math.floor(Math.random() * 2 ** 31))
-  let state = seed
-  const uniform = (): number => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
+  const uniform = randomOf(seed)
   const normal = (): number => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform())
   const windowOf = (n: number, factor: number) => {
     const histogram = createHistogram()

@@ -1,19 +1,12 @@
 import type { ParallelOptions } from "../../src/parallel/index.ts"
+import { randomOf } from "../support/random.ts"
 
-/** A source of random choices that a seed decides (mulberry32). */
+/** A source of random choices that a seed decides. */
 export class Dice {
-  #state: number
+  readonly next: () => number
 
   constructor(seed: number) {
-    this.#state = seed >>> 0
-  }
-
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0
-    let t = this.#state
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
+    this.next = randomOf(seed)
   }
 
   below(limit: number): number {

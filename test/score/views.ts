@@ -12,9 +12,10 @@ import { openDatabase } from "../../src/database/open.ts"
 import { readCatalog } from "../../src/database/read-catalog.ts"
 import { definitionOf } from "../../src/views/definition.ts"
 import { type Rewriting, viewRewriter } from "../../src/views/rewriter.ts"
+import { randomOf } from "../support/random.ts"
 import { startServer, urlOf } from "../support/server.ts"
 import { answers, difference } from "../views/compare.ts"
-import { poolOf, type Random, randomData, seeded, tablesNamed } from "../views/random-data.ts"
+import { poolOf, type Random, randomData, tablesNamed } from "../views/random-data.ts"
 
 /** A labelled case; see the README beside the cases. */
 interface Case {
@@ -86,7 +87,7 @@ async function scoreSchema(schema: string): Promise<void> {
   try {
     const catalog = await readCatalog(db)
     for (const [at, one] of cases.filter((other) => other.schema === schema).entries())
-      verdicts.push(await scoreCase(one, catalog, client, db, seeded(seed * 1000 + at)))
+      verdicts.push(await scoreCase(one, catalog, client, db, randomOf(seed * 1000 + at)))
   } finally {
     await db.close()
     await client.end()

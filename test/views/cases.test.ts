@@ -4,9 +4,10 @@ import { readCatalog } from "../../src/database/read-catalog.ts"
 import { definitionOf } from "../../src/views/definition.ts"
 import { type Rewriting, viewRewriter } from "../../src/views/rewriter.ts"
 import { eachServer } from "../support/each-server.ts"
+import { randomOf } from "../support/random.ts"
 import { casesSchema, type ViewCase, viewCases } from "./cases.ts"
 import { answers, byValue, difference } from "./compare.ts"
-import { poolOf, randomData, seeded, tablesNamed } from "./random-data.ts"
+import { poolOf, randomData, tablesNamed } from "./random-data.ts"
 
 /** Random databases for each rewriting: SELECTO_DATABASES for more. */
 const databases = Number(process.env.SELECTO_DATABASES ?? 5)
@@ -32,7 +33,7 @@ eachServer(
         if (fault !== null) wrong.push(told(one, rewriting, fault))
         if (rewriting.text === null) continue
         await client.query(`create view kept as ${one.view}`)
-        const random = seeded(seed * 1000 + at)
+        const random = randomOf(seed * 1000 + at)
         const pool = poolOf([one.view, one.query])
         const tables = tablesNamed(catalog, `${one.view} ${one.query}`)
         for (let round = 0; round < databases; round++) {

@@ -4,10 +4,11 @@ import { readCatalog } from "../../src/database/read-catalog.ts"
 import { definitionOf } from "../../src/views/definition.ts"
 import { filterIndex } from "../../src/views/filter-index.ts"
 import { type FoundRewriting, prepareSearch, type Searchable, search } from "../../src/views/search.ts"
+import { randomOf } from "../support/random.ts"
 import { type Answer, answers, byValue, difference } from "./compare.ts"
 import { randomSchema, schemaText, type TableSpec } from "./generate.ts"
 import { type Form, randomForm } from "./generate-forms.ts"
-import { pickOf, type Random, randomData, seeded, type ValuePool } from "./random-data.ts"
+import { pickOf, type Random, randomData, type ValuePool } from "./random-data.ts"
 
 /** A rewriting that gave other rows than the query, with all that it takes to see it again. */
 export interface Mistake {
@@ -67,7 +68,7 @@ export async function runDifferential(client: pg.Client, db: Database, options: 
     mistakes: [],
   }
   for (let round = 0; figures.pairs < options.pairs && !options.enough?.(figures); round++)
-    await runRound(client, db, seeded(options.seed * 100_003 + round), figures, options)
+    await runRound(client, db, randomOf(options.seed * 100_003 + round), figures, options)
   return figures
 }
 

@@ -7,8 +7,9 @@ import { type Library, readLibrary } from "../../src/views/library.ts"
 import { type Facts, factsOf } from "../../src/views/match/logic/facts.ts"
 import { openedShape, readStatement } from "../../src/views/match/read-statement.ts"
 import { newWorld } from "../../src/views/match/world.ts"
+import { randomOf } from "../support/random.ts"
 import { condition, type Typed } from "./generate.ts"
-import { pickOf, seeded } from "./random-data.ts"
+import { pickOf } from "./random-data.ts"
 
 let pglite: PGlite
 let db: Database
@@ -51,7 +52,7 @@ beforeAll(async () => {
   await loadShapes()
   pglite = await PGlite.create()
   await pglite.exec(`create table grid (${Object.entries(domains).map(([name, { type }]) => `${name} ${type}`)})`)
-  const random = seeded(7)
+  const random = randomOf(7)
   const rows = Array.from({ length: 4000 }, () => `(${Object.values(domains).map(({ values }) => pickOf(random, values))})`)
   await pglite.exec(`insert into grid values ${rows.join(", ")}`)
   db = openDatabase(pglite)
@@ -86,7 +87,7 @@ async function counterexamples(known: readonly string[], goal: string): Promise<
 const seed = Number(process.env.SELECTO_SEED ?? 1)
 
 test("what is proved holds for every row, on random conditions with NULLs", async () => {
-  const random = seeded(seed)
+  const random = randomOf(seed)
   let asked = 0
   let proved = 0
   let holding = 0

@@ -4,17 +4,6 @@ import { quoteIdentifier, quoteLiteral, quoteQualified } from "../../src/sql/ind
 /** A number from 0 to 1, the same for the same seed. */
 export type Random = () => number
 
-/** mulberry32: small, and good enough to pick rows with. */
-export function seeded(seed: number): Random {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
-  }
-}
-
 export function pickOf<T>(random: Random, items: readonly T[]): T {
   return items[Math.floor(random() * items.length)]!
 }

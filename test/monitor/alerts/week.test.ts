@@ -7,6 +7,7 @@ import { defaultAlerts, defaultTimes, ruleSettings } from "../../../src/monitor/
 import type { PlanChange } from "../../../src/monitor/plans/plan-log.ts"
 import { Recorder } from "../../../src/monitor/recorder.ts"
 import { fingerprint, loadShapes, loadSql } from "../../../src/sql/index.ts"
+import { randomOf } from "../../support/random.ts"
 import { testClock } from "../clock.ts"
 import { SimulatedServer, type SimulatedTable, simulatedSession } from "./simulated-server.ts"
 
@@ -17,17 +18,6 @@ const gigabyte = 1024 ** 3
 const at = (days: number, hours: number, minutes = 0): number => days * day + hours * hour + minutes
 
 const seed = Number(process.env.SELECTO_SEED ?? 20260105)
-
-/** Numbers between 0 and 1 that are the same for the same seed (mulberry32). */
-function random(from: number): () => number {
-  let state = from
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 const texts = {
   /** Its true p95 swings from 22 to 30 ms over the day, around the limit of 25. */
@@ -245,7 +235,7 @@ function index(name: string, megabytes: number) {
 
 test("a week: each rule fires when it should, and is quiet otherwise", async () => {
   await Promise.all([loadSql(), loadShapes()])
-  const uniform = random(seed)
+  const uniform = randomOf(seed)
   const clock = testClock(Date.UTC(2026, 0, 5))
   const recorder = new Recorder({ maxStatements: 100, fingerprintsPerSecond: 1000, clock })
   const server = new SimulatedServer()
