@@ -4,7 +4,7 @@ import type { Draft, DraftBlock, DraftRelation, Of } from "./draft.ts"
 import { namesOf, readExpression } from "./expression-reader.ts"
 import { parseSqlSync } from "./parse.ts"
 import type { Scope } from "./scope.ts"
-import type { FromItem, JoinType, ShapeRelation } from "./shape.ts"
+import { type FromItem, type JoinType, plainRelation, type ShapeRelation } from "./shape.ts"
 
 const joinTypes: Readonly<Record<string, JoinType>> = {
   JOIN_INNER: "inner",
@@ -25,22 +25,14 @@ export function readFrom(
   const add = (relation: Partial<DraftRelation>, alias: Of<"Alias"> | undefined): FromItem => {
     const ordinal = draft.relations.length
     const made: DraftRelation = {
+      ...plainRelation,
       ordinal,
       block: block.ordinal,
-      kind: "table",
-      schema: null,
-      name: "",
       alias: alias?.aliasname ?? null,
       columnAliases: namesOf(alias?.colnames),
-      source: null,
       where,
-      lateral: false,
       join,
       nullable: join === "left" || join === "full",
-      only: false,
-      sampled: false,
-      args: [],
-      abridged: false,
       ...relation,
     }
     draft.relations.push(made)

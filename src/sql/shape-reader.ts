@@ -6,7 +6,7 @@ import { loadDeparser } from "./deparse.ts"
 import { allResolved, columnUsesOf, deriveBlocks } from "./derive.ts"
 import type { Draft } from "./draft.ts"
 import { loadSql, splitStatementsSync } from "./parse.ts"
-import type { StatementShape } from "./shape.ts"
+import { plainRelation, type StatementShape } from "./shape.ts"
 
 /** Shapes kept, bounded by the characters of their texts: a shape takes some 20 times the memory of its text. */
 const memo = new LRUCache<string, StatementShape>({
@@ -146,24 +146,7 @@ function utilityTargets(draft: Draft, node: Node): void {
   if (body.relation?.relname !== undefined) ranges.push(body.relation)
   for (const { relname = "", schemaname = null } of ranges) {
     const ordinal = draft.relations.length
-    draft.relations.push({
-      ordinal,
-      block: -1,
-      kind: "table",
-      schema: schemaname,
-      name: relname,
-      alias: null,
-      columnAliases: [],
-      source: null,
-      where: "target",
-      lateral: false,
-      join: null,
-      nullable: false,
-      only: false,
-      sampled: false,
-      args: [],
-      abridged: false,
-    })
+    draft.relations.push({ ...plainRelation, ordinal, block: -1, schema: schemaname, name: relname, where: "target" })
     draft.writes.push(ordinal)
   }
 }

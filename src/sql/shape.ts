@@ -275,3 +275,21 @@ export function emptyBlock(): Omit<QueryBlock, "ordinal" | "parent" | "role" | "
     correlated: [],
   }
 }
+
+/** What a relation is of which nothing but its place is known. */
+export const plainRelation: Omit<ShapeRelation, "ordinal" | "block"> = Object.freeze({
+  kind: "table",
+  schema: null,
+  name: "",
+  alias: null,
+  columnAliases: [],
+  source: null,
+  where: "from",
+  lateral: false,
+  join: null,
+  nullable: false,
+  only: false,
+  sampled: false,
+  args: [],
+  abridged: false,
+})

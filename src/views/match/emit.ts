@@ -4,6 +4,7 @@ import {
   emptyBlock,
   type FromItem,
   mapExpression,
+  plainRelation,
   type QueryBlock,
   type ShapeRelation,
   walkExpression,
@@ -208,7 +209,7 @@ class Writer {
   #leaf(leaf: Leaf, block: number, scope: Map<number, number>): FromItem {
     const ordinal = this.relations.length
     const alias = this.#alias(leaf)
-    const made: ShapeRelation = { ...bareRelation, ordinal, block, alias, lateral: leaf.lateral }
+    const made: ShapeRelation = { ...plainRelation, ordinal, block, alias, lateral: leaf.lateral }
     this.relations.push(made)
     const { source } = leaf
     const fill = (parts: Partial<ShapeRelation>): void => {
@@ -242,25 +243,6 @@ class Writer {
     this.#aliases.add(name)
     return name
   }
-}
-
-const bareRelation: ShapeRelation = {
-  ordinal: 0,
-  block: 0,
-  kind: "table",
-  schema: null,
-  name: "",
-  alias: null,
-  columnAliases: [],
-  source: null,
-  where: "from",
-  lateral: false,
-  join: null,
-  nullable: false,
-  only: false,
-  sampled: false,
-  args: [],
-  abridged: false,
 }
 
 function conjunction(conditions: readonly Expression[]): Expression | null {
